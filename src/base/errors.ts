@@ -1,0 +1,52 @@
+/**
+ * Every way the engine says no: one class, one table of codes.
+ *
+ * A message is `cannot <verb> <thing>: <cause>`, lower case and without a full stop, so that it can be nested; a hint
+ * is what to do about it. Read on: docs/errors.md, made from this table.
+ */
+
+/** Each code is API. `exit`: the command's status, with Docker's meaning. `http`: the API's. */
+export const ANSWERS = {
+  // What was asked makes no sense.
+  USAGE: { exit: 125, http: 400, about: "the command line is not understood" },
+  INVALID_VALUE: { exit: 125, http: 400, about: "a value has the wrong form or lies outside its range" },
+  INVALID_CONFIG: { exit: 125, http: 400, about: "a config.json does not follow the OCI runtime specification" },
+  UNSUPPORTED: { exit: 125, http: 501, about: "the specification allows it; this engine or this host cannot do it" },
+  // What was named is not there, or in the way.
+  CONTAINER_NOT_FOUND: { exit: 1, http: 404, about: "no container has this name or id" },
+  AMBIGUOUS_ID: { exit: 1, http: 409, about: "several containers' ids begin with these digits" },
+  NAME_TAKEN: { exit: 125, http: 409, about: "another container has this name" },
+  WRONG_STATE: { exit: 1, http: 409, about: "the container is not in a state that allows this" },
+  ROOTFS_UNUSABLE: { exit: 125, http: 400, about: "the root file system is missing, no directory, or empty" },
+  SOURCE_UNUSABLE: { exit: 125, http: 400, about: "the source of a mount or device is missing or not what it should be" },
+  // What this machine lacks.
+  NOT_ROOT: { exit: 125, http: 500, about: "the engine needs root" },
+  HOST_LACKS: { exit: 125, http: 500, about: "this kernel or host lacks what the container needs" },
+  STATE_UNUSABLE: { exit: 125, http: 500, about: "the state root cannot be read or written" },
+  RECORD_BROKEN: { exit: 1, http: 500, about: "a container's record cannot be read" },
+  // What the kernel refused.
+  STEP_FAILED: { exit: 125, http: 500, about: "a step of the plan failed; everything before it was undone" },
+  EXECUTOR_FAILED: { exit: 125, http: 500, about: "the executor could not be started or broke off" },
+  COMMAND_NOT_FOUND: { exit: 127, http: 400, about: "the program to run is not in the container" },
+  COMMAND_NOT_EXECUTABLE: { exit: 126, http: 400, about: "the program to run cannot be executed" },
+  TIMED_OUT: { exit: 1, http: 500, about: "what was waited for did not happen in time" },
+  SEVERAL: { exit: 1, http: 500, about: "several things failed; each is told" },
+} as const
+export type ErrorCode = keyof typeof ANSWERS
+
+export class EngineError extends Error {
+  override readonly name = "EngineError"
+  constructor(
+    readonly code: ErrorCode,
+    /** `cannot <verb> <thing>: <cause>`: lower case, no full stop, so that it can be nested. */
+    message: string,
+    /** What to do about it, in one line. Absent when there is nothing to do. */
+    readonly hint?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+  get answer(): (typeof ANSWERS)[ErrorCode] {
+    return ANSWERS[this.code]
+  }
+}

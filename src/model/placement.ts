@@ -1,0 +1,49 @@
+/**
+ * What `config.json` has no word for: where this container lies on this host.
+ *
+ * Chosen before planning and written to disk before the first step, so that any later process can compute the same
+ * plan again and run its undo.
+ */
+
+export interface Placement {
+  /** 64 hexadecimal digits, or what an OCI caller chose. */
+  readonly id: string
+  readonly name: string
+  /** `STATE/containers/ID`: record, upper, work, log. Absolute. */
+  readonly directory: string
+  /** `RUN/ID`: wire, control socket, gate; gone after a reboot. Absolute. */
+  readonly runDirectory: string
+  /** Symlinks that `--rm` or a failed start removes: the name, the lease of the id range. */
+  readonly leases: readonly string[]
+  readonly rootfs: Rootfs
+  /** `/minicontainer/ID` below the base of each hierarchy; absent: no cgroup (`mode: none`). */
+  readonly cgroup?: { readonly path: string; readonly monitors?: string }
+  readonly stay: "monitor" | "none"
+  /** Process 1 is our own reaper (`--init`). */
+  readonly init: boolean
+  readonly remove: boolean
+  readonly log: Log
+  /** Bits of STDIO in plan/step.ts. */
+  readonly stdio: number
+  readonly detachKeys: readonly number[]
+  /** Written to stdout once a detached container runs. */
+  readonly announce?: string
+  readonly gate: boolean
+  /** OCI door: the console socket. */
+  readonly consoleSocket?: string
+  /** Files of ours that are bound over files inside: /etc/hosts → `directory`/hosts … They are mounts of config.json, named here so that their owner is shifted. */
+  readonly ownFiles: readonly string[]
+}
+
+export type Rootfs =
+  /** Image layers or `--rootfs DIR`: never written. `layers`: directories, oldest first; absolute, or below `store` if given. */
+  | { readonly kind: "overlay"; readonly store?: string; readonly layers: readonly string[]; readonly writable: string }
+  /** An OCI bundle: `root.path` itself. */
+  | { readonly kind: "directory"; readonly path: string }
+
+export interface Log {
+  /** Absent: `--log-driver none`. */
+  readonly path?: string
+  readonly maxBytes: number
+  readonly maxFiles: number
+}

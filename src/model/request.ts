@@ -1,0 +1,79 @@
+/**
+ * What a person, a program or Docker's API asks for: the words of `docker run`, parsed but not yet interpreted against an image or a host.
+ *
+ * Every field is optional but `rootfs` and `args`; absent means the default. Units are in the names.
+ */
+
+export interface Request {
+  /** A directory that is the container's root, copy-on-write. */
+  readonly rootfs: string
+  readonly args: readonly string[]
+  readonly name?: string
+  readonly hostname?: string
+  readonly domainname?: string
+  readonly entrypoint?: string
+  /** `KEY=VALUE`; a bare KEY was resolved by the door that has an environment. */
+  readonly env?: readonly string[]
+  readonly labels?: Readonly<Record<string, string>>
+  readonly mounts?: readonly MountRequest[]
+  readonly readOnly?: boolean
+  readonly workdir?: string
+  /** `name|uid[:group|gid]` */
+  readonly user?: string
+  readonly groupAdd?: readonly string[]
+  readonly memoryBytes?: number
+  /** Memory plus swap; -1: unlimited. */
+  readonly memorySwapBytes?: number
+  readonly memoryReservationBytes?: number
+  readonly cpus?: number
+  readonly cpuShares?: number
+  readonly cpuQuotaUs?: number
+  readonly cpuPeriodUs?: number
+  readonly cpusetCpus?: string
+  readonly cpusetMems?: string
+  readonly pidsLimit?: number
+  readonly shmBytes?: number
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[]
+  readonly capAdd?: readonly string[]
+  readonly capDrop?: readonly string[]
+  /** `unconfined`, or a policy: the text of a Docker or OCI seccomp file. */
+  readonly seccomp?: "unconfined" | { readonly json: string; readonly path: string }
+  readonly noNewPrivileges?: boolean
+  readonly privileged?: boolean
+  /** `host`; absent: own. */
+  readonly userns?: "host"
+  readonly pid?: "host"
+  /** `private` when absent. */
+  readonly ipc?: "host" | "private" | "none" | "shareable"
+  readonly uts?: "host"
+  readonly cgroupns?: "host" | "private"
+  readonly network?: "none" | "host"
+  readonly devices?: readonly { readonly host: string; readonly container: string; readonly access: string }[]
+  /** `c 1:3 rwm` */
+  readonly deviceRules?: readonly string[]
+  readonly sysctls?: Readonly<Record<string, string>>
+  readonly init?: boolean
+  readonly remove?: boolean
+  /** A number or a name, with or without SIG. */
+  readonly stopSignal?: string
+  readonly stopTimeoutSeconds?: number
+  readonly log?: { readonly driver: "json-file" | "none"; readonly maxBytes?: number; readonly maxFiles?: number }
+  readonly cgroupParent?: string
+  readonly addHosts?: readonly { readonly name: string; readonly address: string }[]
+  readonly dns?: readonly string[]
+  readonly dnsSearch?: readonly string[]
+  readonly dnsOptions?: readonly string[]
+  readonly tty?: boolean
+  readonly interactive?: boolean
+  readonly detached?: boolean
+  /** Which of the three the caller is attached to, in the foreground. Absent: stdout, stderr, and stdin if interactive. */
+  readonly attach?: readonly ("stdin" | "stdout" | "stderr")[]
+  readonly detachKeys?: string
+  readonly signalProxy?: boolean
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly oomScoreAdj?: number
+}
+
+export type MountRequest =
+  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly?: boolean; readonly propagation?: string; readonly recursive?: boolean; readonly createSource?: boolean }
+  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly options?: readonly string[] }
