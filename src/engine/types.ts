@@ -1,0 +1,140 @@
+/**
+ * The engine as every door sees it: verbs, and the values that they take and return.
+ *
+ * open.ts makes one; each verb is a file of its own beside this one, loaded when it is first called.
+ */
+
+import type { Plan } from "../plan/step.ts"
+import type { Config } from "../model/oci.ts"
+import type { Request } from "../model/request.ts"
+
+export interface Engine {
+  /**
+   * Makes a container and runs it. This process is replaced by the executor, which ends with the container's exit
+   * code (or, detached, once the program runs): it does not return. Nothing may be buffered on stdio.
+   * @throws {EngineError} for everything that can be known before the first step.
+   */
+  become(request: Request, options?: BecomeOptions): Promise<never>
+  /** The same, for a process that stays: the executor is spawned. */
+  run(request: Request): Promise<Running>
+  /** Runs another program in a running container, replacing this process. */
+  becomeExec(container: string, request: ExecRequest): Promise<never>
+  exec(container: string, request: ExecRequest): Promise<Running>
+  /** What `become` would do, with what would be chosen now; changes nothing and takes no lease. */
+  explain(request: Request): Promise<Explained>
+  /** The plan of a container that exists. */
+  explainContainer(container: string): Promise<Explained>
+  /** Newest first. Stopped ones only with `all`. Broken records come as `broken`, never as a failure. */
+  ps(options?: PsOptions): Promise<{ readonly containers: readonly Summary[]; readonly broken: readonly Broken[] }>
+  /** Asks, waits, kills on time. Ends at once when the container does. A stopped container is left alone. */
+  stop(container: string, options?: StopOptions): Promise<void>
+  /** Removes a container that does not run; with force, also one that does. */
+  rm(container: string, options?: { readonly force?: boolean }): Promise<void>
+  /** The lines of a container's log, oldest first; with `follow`, until the container ends. */
+  logs(container: string, options?: LogOptions): AsyncIterable<LogLine>
+  /** Docker's document of a container. */
+  inspect(container: string): Promise<Inspected>
+  info(): Promise<Info>
+}
+
+export interface BecomeOptions {
+  /** `--cidfile`: must not exist; gets the id, without a newline. */
+  readonly cidFile?: string
+  /** Called with each warning of the plan before the executor takes over. Must write synchronously. */
+  readonly warn?: (line: string) => void
+  /** What the executor becomes if a step fails: this argv, followed by index, errno, detail and `does` of the step. */
+  readonly failed?: readonly string[]
+}
+
+export interface ExecRequest {
+  readonly args: readonly string[]
+  readonly env?: readonly string[]
+  readonly workdir?: string
+  readonly user?: string
+  readonly privileged?: boolean
+  readonly tty?: boolean
+  readonly interactive?: boolean
+  readonly detached?: boolean
+  readonly detachKeys?: string
+}
+
+/** A program in a container, held by a process that stays. */
+export interface Running {
+  /** The container's id. */
+  readonly id: string
+  readonly stdin: NodeJS.WritableStream | null
+  readonly stdout: NodeJS.ReadableStream | null
+  readonly stderr: NodeJS.ReadableStream | null
+  /** Exit code: 0 … 255, 128 + n for a signal. Rejects with an EngineError if a step failed. */
+  readonly exited: Promise<number>
+}
+
+export interface Explained {
+  readonly plan: Plan
+  readonly config: Config
+}
+
+export type Status = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead"
+
+export interface PsOptions {
+  readonly all?: boolean
+  /** Docker's filters: id, name, label, exited, status, ancestor, volume … Each name with its values: any of them. */
+  readonly filters?: Readonly<Record<string, readonly string[]>>
+  /** `-n`: the newest n, in any state. */
+  readonly last?: number
+}
+
+export interface Summary {
+  readonly id: string
+  readonly name: string
+  /** The rootfs, until images exist. */
+  readonly image: string
+  /** The argv as one line, as Docker prints it. */
+  readonly command: string
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string
+  readonly status: Status
+  /** "Up 3 minutes", "Exited (0) 2 hours ago". */
+  readonly statusText: string
+  readonly exitCode?: number
+  readonly pid?: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly mounts: readonly string[]
+  readonly networks: readonly string[]
+}
+
+/** A record that cannot be read: its directory's name, and why. */
+export interface Broken {
+  readonly id: string
+  readonly why: string
+}
+
+export interface StopOptions {
+  /** Default: the container's own, else 10 s. */
+  readonly graceMs?: number
+  /** Default: the container's own, else SIGTERM. A number or a name, with or without SIG. */
+  readonly signal?: string
+}
+
+export interface LogOptions {
+  readonly follow?: boolean
+  /** The last n lines; absent: all. */
+  readonly tail?: number
+  /** RFC 3339, a Unix time, or a span like `10m` before now. */
+  readonly since?: string
+  readonly until?: string
+  readonly signal?: AbortSignal
+}
+
+export interface LogLine {
+  /** RFC 3339 with nanoseconds. */
+  readonly time: string
+  readonly stream: "stdout" | "stderr"
+  /** The bytes as the program wrote them, with the newline if it wrote one. */
+  readonly bytes: Uint8Array
+}
+
+/** Docker's field names; see docs of `docker inspect`. Kept loose: a document for people and templates. */
+export type Inspected = { readonly Id: string; readonly Name: string } & Readonly<Record<string, unknown>>
+
+export type Info = Readonly<Record<string, unknown>>
