@@ -23,7 +23,7 @@ export interface Placement {
   readonly init: boolean
   readonly remove: boolean
   readonly log: Log
-  /** Bits of STDIO in plan/step.ts. */
+  /** Bits of STDIO in stdio.ts. */
   readonly stdio: number
   readonly detachKeys: readonly number[]
   /** Written to stdout once a detached container runs. */

@@ -206,24 +206,7 @@ export interface Plan {
   readonly warnings: readonly string[]
 }
 
-/** Bits of `stdio` in HEADER. */
-export const STDIO = {
-  /** The caller's stdin is passed on. */
-  stdin: 1,
-  /** The caller sees stdout, stderr. */
-  stdout: 2,
-  stderr: 4,
-  /** The container has a terminal: one stream for all three. */
-  terminal: 8,
-  /** `-i`: the container's stdin stays open when nobody is attached. Without it stdin is /dev/null. */
-  open: 16,
-  /** `-d`: the front ends when the program runs. */
-  detached: 32,
-  /** Signals that the front receives go to the container (`--sig-proxy`). */
-  signals: 64,
-  /** Stdio is inherited untouched; there is neither front nor monitor (`stay: none`). */
-  inherit: 128,
-} as const
+export { STDIO } from "../model/stdio.ts"
 
 /** The frame of a wire: what is not a step. */
 export const HEADER = {
