@@ -18,7 +18,7 @@ export interface Engine {
   /** The same, for a process that stays: the executor is spawned. */
   run(request: Request): Promise<Running>
   /** Runs another program in a running container, replacing this process. */
-  becomeExec(container: string, request: ExecRequest): Promise<never>
+  becomeExec(container: string, request: ExecRequest, options?: Pick<BecomeOptions, "warn" | "failed">): Promise<never>
   exec(container: string, request: ExecRequest): Promise<Running>
   /** What `become` would do, with what would be chosen now; changes nothing and takes no lease. */
   explain(request: Request): Promise<Explained>
