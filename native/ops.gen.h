@@ -54,7 +54,7 @@ enum op {
   OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 */
   OP_HOSTNAME = 71, /* sethostname(2) */
   OP_DOMAINNAME = 72, /* setdomainname(2) */
-  OP_RLIMIT = 73, /* prlimit(2); what exceeds our own hard limit and may not be raised is EPERM */
+  OP_RLIMIT = 73, /* prlimit(2), of the child in phase parent, else of this process */
   OP_KEYRING = 74, /* keyctl(2) KEYCTL_JOIN_SESSION_KEYRING */
   OP_SESSION = 75, /* setsid(2) */
   OP_OPEN_TERMINAL = 76, /* opens /dev/pts/ptmx, unlocks it, opens its other end (given) by TIOCGPTPEER, fchown to uid and gid; the ptmx itself goes to the monitor, or into slot `console` by send-fd */
@@ -69,9 +69,9 @@ enum op {
   OP_NO_NEW_PRIVILEGES = 85, /* PR_SET_NO_NEW_PRIVS */
   OP_SECCOMP = 86, /* seccomp(2) SECCOMP_SET_MODE_FILTER */
   OP_PERSONALITY = 87, /* personality(2) */
-  OP_IO_PRIORITY = 88, /* ioprio_set(2) of this process */
-  OP_SCHEDULER = 89, /* sched_setattr(2) of this process */
-  OP_AFFINITY = 90, /* sched_setaffinity(2) of this process, to a list of CPU numbers */
+  OP_IO_PRIORITY = 88, /* ioprio_set(2), of the child in phase parent, else of this process */
+  OP_SCHEDULER = 89, /* sched_setattr(2), of the child in phase parent, else of this process */
+  OP_AFFINITY = 90, /* sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process */
   OP_MAKE_DIRECTORY = 91, /* makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it) */
   OP_HOOK = 100, /* runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
   OP_GATE = 101, /* opens the FIFO for writing, which waits for `start`; writes one byte */
@@ -298,24 +298,24 @@ enum argument {
   A_EXEC_ARGV = 0,
   A_EXEC_ENV = 1,
   A_EXEC_PATH = 2,
-  FRAME_STAY = 0,
-  FRAME_OUTER = 1,
-  FRAME_STDIO = 2,
-  FRAME_UID = 3,
-  FRAME_GID = 4,
-  FRAME_STATUS = 5,
-  FRAME_BOOT = 6,
-  FRAME_LOG = 7,
-  FRAME_LOG_BYTES = 8,
-  FRAME_LOG_FILES = 9,
-  FRAME_CONTROL = 10,
-  FRAME_DETACH_KEYS = 11,
-  FRAME_ANNOUNCE = 12,
-  FRAME_FAILED = 13,
-  FRAME_REPORT = 14,
-  FRAME_FAULT = 15,
-  FRAME_ROWS = 16,
-  FRAME_COLUMNS = 17,
+  HEADER_STAY = 0,
+  HEADER_OUTER = 1,
+  HEADER_STDIO = 2,
+  HEADER_UID = 3,
+  HEADER_GID = 4,
+  HEADER_STATUS = 5,
+  HEADER_BOOT = 6,
+  HEADER_LOG = 7,
+  HEADER_LOG_BYTES = 8,
+  HEADER_LOG_FILES = 9,
+  HEADER_CONTROL = 10,
+  HEADER_DETACH_KEYS = 11,
+  HEADER_ANNOUNCE = 12,
+  HEADER_FAILED = 13,
+  HEADER_REPORT = 14,
+  HEADER_FAULT = 15,
+  HEADER_ROWS = 16,
+  HEADER_COLUMNS = 17,
 };
 
 #endif

@@ -134,7 +134,7 @@ export const OPS = {
   "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1", args: { uid: "number", gid: "number", groups: "numbers" } },
   hostname: { code: 71, about: "sethostname(2)", args: { name: "text" } },
   domainname: { code: 72, about: "setdomainname(2)", args: { name: "text" } },
-  rlimit: { code: 73, about: "prlimit(2); what exceeds our own hard limit and may not be raised is EPERM", args: { resource: "number", soft: "number", hard: "number" } },
+  rlimit: { code: 73, about: "prlimit(2), of the child in phase parent, else of this process", args: { resource: "number", soft: "number", hard: "number" } },
   keyring: { code: 74, about: "keyctl(2) KEYCTL_JOIN_SESSION_KEYRING", args: { name: "text" } },
   session: { code: 75, about: "setsid(2)", args: {} },
   "open-terminal": { code: 76, about: "opens /dev/pts/ptmx, unlocks it, opens its other end (given) by TIOCGPTPEER, fchown to uid and gid; the ptmx itself goes to the monitor, or into slot `console` by send-fd", args: { uid: "number", gid: "number", rows: "number", columns: "number", socket: "fd?" } },
@@ -149,9 +149,9 @@ export const OPS = {
   "no-new-privileges": { code: 85, about: "PR_SET_NO_NEW_PRIVS", args: {} },
   seccomp: { code: 86, about: "seccomp(2) SECCOMP_SET_MODE_FILTER", args: { program: "bytes", flags: "number" } },
   personality: { code: 87, about: "personality(2)", args: { domain: "number" } },
-  "io-priority": { code: 88, about: "ioprio_set(2) of this process", args: { priority: "number" } },
-  scheduler: { code: 89, about: "sched_setattr(2) of this process", args: { policy: "number", flags: "number", nice: "number", priority: "number", runtime: "number", deadline: "number", period: "number" } },
-  affinity: { code: 90, about: "sched_setaffinity(2) of this process, to a list of CPU numbers", args: { cpus: "numbers" } },
+  "io-priority": { code: 88, about: "ioprio_set(2), of the child in phase parent, else of this process", args: { priority: "number" } },
+  scheduler: { code: 89, about: "sched_setattr(2), of the child in phase parent, else of this process", args: { policy: "number", flags: "number", nice: "number", priority: "number", runtime: "number", deadline: "number", period: "number" } },
+  affinity: { code: 90, about: "sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process", args: { cpus: "numbers" } },
   "make-directory": { code: 91, about: "makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it)", args: { path: "text", mode: "number", uid: "number", gid: "number" } },
 
   // The end of the beginning.

@@ -1,0 +1,116 @@
+/**
+ * Namespaces: a process's own copy of something that the kernel otherwise has once.
+ *
+ *     uts      host name                       mount    what lies where in the file tree
+ *     pid      process numbers, a process 1    network  interfaces, addresses, routes, ports
+ *     ipc      message queues, shared memory   cgroup   where the cgroup tree seems to begin
+ *     user     ids and what root may do        time     offsets of the monotonic clocks
+ *
+ * One `clone3` makes a process and all its new namespaces at once. The user namespace is made first and owns the
+ * others: root of that namespace is root over them, and nobody over anything else.
+ * An existing namespace is joined with `setns`. For the kinds that only take effect on children (pid), or that take
+ * power away from the one who enters (user), a short-lived process in between joins and then clones.
+ *
+ * Read on: idmap.ts (who is who), mounts.ts (what the mount namespace shows). Linux man-pages namespaces(7), clone(2).
+ */
+
+import { EngineError } from "../base/errors.ts"
+import type { Namespace, NamespaceType } from "../model/oci.ts"
+import type { Step } from "./step.ts"
+
+/** CLONE_NEW* of Linux include/uapi/linux/sched.h. */
+export const CLONE_NEW: Readonly<Record<NamespaceType, number>> = {
+  time: 0x80,
+  mount: 0x20000,
+  cgroup: 0x2000000,
+  uts: 0x4000000,
+  ipc: 0x8000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+}
+
+/** The container has a namespace of this kind that is not the host's: a new one, or a joined one. */
+export function isolated(namespaces: readonly Namespace[], type: NamespaceType): boolean {
+  return namespaces.some((namespace) => namespace.type === type)
+}
+
+/** The container has a namespace of this kind that is made for it. */
+export function isNew(namespaces: readonly Namespace[], type: NamespaceType): boolean {
+  return namespaces.some((namespace) => namespace.type === type && !namespace.path)
+}
+
+/**
+ * The kinds that `clone3` makes at once.
+ *
+ * Two are made later, by `unshare` inside. A cgroup namespace begins at the group that its maker is in, and only v2 can start
+ * a process in its group; elsewhere it must wait for the attach. A time namespace's offsets can be set only while nobody is in it:
+ * `unshare` puts only what comes after the next `execve` there (Linux 6.1, fs/exec.c).
+ */
+function atOnce(type: NamespaceType, startsInCgroup: boolean): boolean {
+  return type !== "time" && (type !== "cgroup" || startsInCgroup)
+}
+
+/**
+ * The clone, and what it needs: phases host and clone.
+ * @param startsInCgroup v2: slot "cgroup" holds the group that the child starts in.
+ * @throws {EngineError} `INVALID_CONFIG` if a kind appears twice.
+ */
+export function namespaces(list: readonly Namespace[], { startsInCgroup }: { startsInCgroup: boolean }): readonly Step[] {
+  const twice = list.find(({ type }, index) => list.findIndex((other) => other.type === type) !== index)
+  if (twice) throw new EngineError("INVALID_CONFIG", `cannot make namespaces: linux.namespaces names ${twice.type} twice`)
+
+  const joined = list.filter(({ path }) => path)
+  const fresh = list.filter(({ type, path }) => !path && atOnce(type, startsInCgroup)).map(({ type }) => type)
+  return [
+    ...joined.map(
+      ({ type, path = "" }): Step => ({
+        phase: "host", op: "open", path, flags: O_RDONLY, gives: `${type} namespace`,
+        does: `open the ${type} namespace at ${path}`,
+        why: "a namespace is a file: holding it open is how one refers to it",
+      }),
+    ),
+    {
+      phase: "clone", op: "clone",
+      flags: fresh.reduce((flags, type) => flags | CLONE_NEW[type], 0),
+      ...(startsInCgroup && { cgroup: "cgroup" }),
+      join: joined.map(({ type }) => `${type} namespace`),
+      kinds: joined.map(({ type }) => CLONE_NEW[type]),
+      gives: "child",
+      does: `clone a process with its own ${fresh.join(", ") || "nothing"}${joined.length > 0 ? `, in the existing ${joined.map(({ type }) => type).join(", ")}` : ""}`,
+      why: "one call makes the container's first process and everything that separates it from the host",
+    },
+  ]
+}
+
+/** The namespaces that are made inside, after the clone: phase child. */
+export function laterNamespaces(
+  list: readonly Namespace[],
+  { startsInCgroup, timeOffsets }: { startsInCgroup: boolean; timeOffsets?: Readonly<Record<string, { secs?: number; nanosecs?: number }>> },
+): readonly Step[] {
+  const steps: Step[] = []
+  if (isNew(list, "cgroup") && !startsInCgroup)
+    steps.push({
+      phase: "child", op: "unshare", flags: CLONE_NEW.cgroup,
+      does: "make a cgroup namespace",
+      why: "it begins at the group we are in by now, so the container sees that group as / and none above it",
+    })
+  if (isNew(list, "time"))
+    steps.push({
+      phase: "child", op: "unshare", flags: CLONE_NEW.time,
+      does: "make a time namespace",
+      why: "the program will find itself in it; until then its clocks can be set",
+    })
+  const offsets = Object.entries(timeOffsets ?? {})
+  if (offsets.length > 0)
+    steps.push({
+      phase: "child", op: "write", path: "/proc/self/timens_offsets",
+      text: offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`).join(""),
+      does: `shift the clocks ${offsets.map(([clock]) => clock).join(", ")}`,
+      why: "a restored or tested program sees the uptime it expects",
+    })
+  return steps
+}
+
+/** O_CLOEXEC is added by the op. */
+const O_RDONLY = 0
