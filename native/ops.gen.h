@@ -4,7 +4,7 @@
 
 #define WIRE_VERSION 1
 #define LAST_OP 103
-#define MOST_ARGS 18
+#define MOST_ARGS 19
 
 enum phase { PHASE_HOST, PHASE_CLONE, PHASE_PARENT, PHASE_CHILD, PHASE_GATE, PHASE_START, PHASE_STARTED, PHASE_EXIT, PHASE_END, PHASE_UNDO };
 
@@ -42,7 +42,7 @@ enum op {
   OP_OPEN_NAMESPACE = 42, /* opens /proc/PID/ns/NAME of the child */
   OP_OPEN_PROCESS = 43, /* pidfd_open(2), then checks the start time (clock ticks since boot, field 22 of /proc/PID/stat): ESRCH if it is another process */
   OP_ATTACH_CGROUP = 44, /* writes the child's pid to a cgroup.procs file */
-  OP_ATTACH_SELF = 45, /* writes 0 to a cgroup.procs file */
+  OP_ATTACH_SELF = 45, /* writes 0 to a `tasks` file (v1: moves this thread, without the wait of cgroup.procs) or a cgroup.procs file */
   OP_WRITE_PROC = 46, /* writes /proc/PID/NAME of the child */
   OP_JOIN_NAMESPACE = 47, /* setns(2) */
   OP_UNSHARE = 48, /* unshare(2) */
@@ -148,7 +148,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_INIT] = { "init", "" },
   [OP_EXEC] = { "exec", "xxx" },
 };
-#define FRAME_ARGS "nnnnnTTTnnTbTxNNnn"
+#define FRAME_ARGS "nnnnnTTTnnTbTxNNnnT"
 
 /* Where an argument stands: step->arg[A_MKDIR_PATH]. */
 enum argument {
@@ -316,6 +316,7 @@ enum argument {
   HEADER_FAULT = 15,
   HEADER_ROWS = 16,
   HEADER_COLUMNS = 17,
+  HEADER_MONITORS = 18,
 };
 
 #endif

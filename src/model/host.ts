@@ -46,6 +46,8 @@ export interface Cgroups {
    * The group below which ours lie: `/` where the root is ours, else our own (delegated) group's path, per hierarchy mount point.
    */
   readonly base: Readonly<Record<string, string>>
+  /** The group this process is in, per hierarchy mount point, as /proc/self/cgroup says. Absent: not known. */
+  readonly own?: Readonly<Record<string, string>>
   /** What the groups that exist above ours have, v1 cpuset only: texts of `cpuset.cpus` and `cpuset.mems` of the base. */
   readonly cpuset?: { readonly cpus: string; readonly mems: string }
 }

@@ -118,7 +118,7 @@ export const OPS = {
   "open-namespace": { code: 42, about: "opens /proc/PID/ns/NAME of the child", args: { name: "text" } },
   "open-process": { code: 43, about: "pidfd_open(2), then checks the start time (clock ticks since boot, field 22 of /proc/PID/stat): ESRCH if it is another process", args: { pid: "number", start: "number" } },
   "attach-cgroup": { code: 44, about: "writes the child's pid to a cgroup.procs file", args: { path: "text" } },
-  "attach-self": { code: 45, about: "writes 0 to a cgroup.procs file", args: { path: "text" } },
+  "attach-self": { code: 45, about: "writes 0 to a `tasks` file (v1: moves this thread, without the wait of cgroup.procs) or a cgroup.procs file", args: { path: "text" } },
   "write-proc": { code: 46, about: "writes /proc/PID/NAME of the child", args: { name: "text", text: "text" } },
   "join-namespace": { code: 47, about: "setns(2)", args: { namespace: "fd", kind: "number" } },
   unshare: { code: 48, about: "unshare(2)", args: { flags: "number" } },
@@ -241,6 +241,11 @@ export const HEADER = {
   /** Terminal size before exec, when the front has none of its own. */
   rows: "number",
   columns: "number",
+  /**
+   * A cgroup v2 directory, made with its parent if missing, in which the monitor is born (CLONE_INTO_CGROUP). Absent, or if that
+   * fails: where its maker is. Moving there later would cost an RCU grace period, 8 ms.
+   */
+  monitors: "text?",
 } as const satisfies Record<string, Kind>
 
 /** Goes up whenever a row above changes. The executor refuses any other. */
