@@ -6,7 +6,9 @@
 
 import type { Plan } from "../plan/step.ts"
 import type { Config } from "../model/oci.ts"
-import type { Request } from "../model/request.ts"
+import type { ExecRequest, Request } from "../model/request.ts"
+
+export type { ExecRequest } from "../model/request.ts"
 
 export interface Engine {
   /**
@@ -44,18 +46,6 @@ export interface BecomeOptions {
   readonly warn?: (line: string) => void
   /** What the executor becomes if a step fails: this argv, followed by index, errno, detail and `does` of the step. */
   readonly failed?: readonly string[]
-}
-
-export interface ExecRequest {
-  readonly args: readonly string[]
-  readonly env?: readonly string[]
-  readonly workdir?: string
-  readonly user?: string
-  readonly privileged?: boolean
-  readonly tty?: boolean
-  readonly interactive?: boolean
-  readonly detached?: boolean
-  readonly detachKeys?: string
 }
 
 /** A program in a container, held by a process that stays. */

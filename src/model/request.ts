@@ -77,3 +77,16 @@ export interface Request {
 export type MountRequest =
   | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly?: boolean; readonly propagation?: string; readonly recursive?: boolean; readonly createSource?: boolean }
   | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly options?: readonly string[] }
+
+/** Another program for a container that runs: the words of `docker exec`. */
+export interface ExecRequest {
+  readonly args: readonly string[]
+  readonly env?: readonly string[]
+  readonly workdir?: string
+  readonly user?: string
+  readonly privileged?: boolean
+  readonly tty?: boolean
+  readonly interactive?: boolean
+  readonly detached?: boolean
+  readonly detachKeys?: string
+}
