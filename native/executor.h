@@ -5,6 +5,7 @@
  *   ops.c       one op -> one kernel operation: perform()
  *   executor.c  main, the uses, the phases, undo in reverse: start(), unwind()
  *   join.c      the intermediate process that enters namespaces before it clones
+ *   log.c       the container's output as lines of a file, rotated
  *   monitor.c   what stays behind as the container's parent: stdio, log, attach socket, status, exit steps
  *   front.c     the caller's side: terminal, signals, exit code; speaks the attach protocol
  *
@@ -90,17 +91,32 @@ int perform(struct run *run, const struct step *step);
 /* executor.c */
 int  start(struct run *run, struct failure *failure);       /* host .. exec. 0: the program runs. Else the step failed and all is undone. */
 void started(struct run *run);                              /* phase started */
-void unwind(struct run *run, bool failed);                  /* exit (unless failed), the undos in reverse, end (unless failed) */
+void shrink(struct run *run);                               /* after started(): lets go of every slot, page and fd that exit_steps() and unwind() do not need; plan->frame stays readable, but may move */
+void exit_steps(struct run *run);                           /* phase exit; the monitor writes its last status right after it */
+void unwind(struct run *run, bool failed);                  /* the undos in reverse, end (unless failed) */
 void warn_later(struct run *run, uint32_t step, int error); /* a step that may fail has failed */
 
-/* What the monitor adds to its status file for op `capture`: called by perform in phase exit. */
+/* What the monitor adds to its status file for op `capture`: called by perform in phase exit. Nothing where there is no monitor. */
 void monitor_capture(const char *name, const char *text, size_t length);
+/* Passes a warning on to the front. Called by executor.c in the monitor's process, for its own steps and for the child's. */
+void monitor_warning(uint32_t step, int error);
 
-/* monitor.c: never returns. `front` is the monitor's end of the socketpair. */
+/*
+ * monitor.c: never returns. `front` is the monitor's end of the socketpair; every other fd from 3 up is closed.
+ * All signals are blocked from here on: the child's exec must empty the mask.
+ */
 _Noreturn void monitor(struct run *run, int front);
 
-/* front.c: the exit status. `socket` is the front's end. */
-int front(struct plan *plan, int socket);
+/* front.c: the exit status. `socket` is the front's end. `child`: the monitor, waited for after its last frame; 0: not our child. */
+int front(struct plan *plan, int socket, pid_t child);
+
+/*
+ * log.c: CRI lines. One log per process; `path` must outlive it. log_write never fails: what could not be written is counted.
+ * `max`: bytes per file, 0 or NONE64: no limit. `files`: how many there are at most, the newest included.
+ */
+void log_open(const char *path, uint64_t max, uint64_t files);
+void log_write(bool from_stderr, const uint8_t *bytes, size_t length);
+uint64_t log_close(void);   /* how many bytes were lost */
 
 /*
  * The attach protocol: frames over a stream socket, both ways, on the socketpair and on the control socket:
@@ -114,7 +130,8 @@ enum frame_type {
   FRAME_EXITED = 4,      /* i32 code: 0..255, 128+n for a signal. The last frame. */
   FRAME_FAILED = 5,      /* struct failure. The last frame. */
   FRAME_WARNING = 6,     /* struct failure */
-  FRAME_MESSAGE = 7,     /* text for a person */
+  FRAME_MESSAGE = 7,     /* text for a person, without a newline */
+  FRAME_TAKEN = 8,       /* u32: so many more bytes of this client's stdin have reached the container */
   /* to the monitor */
   FRAME_STDIN = 16,      /* bytes */
   FRAME_STDIN_END = 17,  /* nothing */
@@ -125,5 +142,7 @@ enum frame_type {
 };
 struct frame_head { uint8_t type, zero[3]; uint32_t length; };
 #define MAX_FRAME 65536u
+/* A client sends at most this many bytes of stdin that have not been taken yet: so a signal never waits behind them. */
+#define STDIN_WINDOW 32768u
 
 #endif

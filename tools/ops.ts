@@ -43,7 +43,7 @@ ${ops.map(([name, row]) => `  [OP_${upper(name)}] = { "${name}", "${letters(row.
 /* Where an argument stands: step->arg[A_MKDIR_PATH]. */
 enum argument {
 ${ops.flatMap(([name, row]) => Object.keys(row.args).map((arg, index) => `  A_${upper(name)}_${upper(arg)} = ${index},`)).join("\n")}
-${Object.keys(HEADER).map((name, index) => `  FRAME_${upper(name)} = ${index},`).join("\n")}
+${Object.keys(HEADER).map((name, index) => `  HEADER_${upper(name)} = ${index},`).join("\n")}
 };
 
 #endif
