@@ -74,7 +74,7 @@ enum op {
   OP_AFFINITY = 90, /* sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process */
   OP_MAKE_DIRECTORY = 91, /* makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it) */
   OP_HOOK = 100, /* runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
-  OP_GATE = 101, /* opens the FIFO for writing, which waits for `start`; writes one byte */
+  OP_GATE = 101, /* reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it */
   OP_INIT = 102, /* fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on */
   OP_EXEC = 103, /* close_range(2) from 3, default signals, execve(2) of argv[0], searched in `path` (directories) if it has no slash */
 };

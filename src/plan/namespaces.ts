@@ -15,20 +15,9 @@
  */
 
 import { EngineError } from "../base/errors.ts"
-import type { Namespace, NamespaceType } from "../model/oci.ts"
+import { CLONE_NEW } from "../formats/clone.ts"
+import type { Linux, Namespace, NamespaceType } from "../model/oci.ts"
 import type { Step } from "./step.ts"
-
-/** CLONE_NEW* of Linux include/uapi/linux/sched.h. */
-export const CLONE_NEW: Readonly<Record<NamespaceType, number>> = {
-  time: 0x80,
-  mount: 0x20000,
-  cgroup: 0x2000000,
-  uts: 0x4000000,
-  ipc: 0x8000000,
-  user: 0x10000000,
-  pid: 0x20000000,
-  network: 0x40000000,
-}
 
 /** The container has a namespace of this kind that is not the host's: a new one, or a joined one. */
 export function isolated(namespaces: readonly Namespace[], type: NamespaceType): boolean {
@@ -72,7 +61,7 @@ export function namespaces(list: readonly Namespace[], { startsInCgroup }: { sta
     ),
     {
       phase: "clone", op: "clone",
-      flags: fresh.reduce((flags, type) => flags | CLONE_NEW[type], 0),
+      flags: fresh.reduce((flags: number, type) => flags | CLONE_NEW[type], 0),
       ...(startsInCgroup && { cgroup: "cgroup" }),
       join: joined.map(({ type }) => `${type} namespace`),
       kinds: joined.map(({ type }) => CLONE_NEW[type]),
@@ -86,7 +75,7 @@ export function namespaces(list: readonly Namespace[], { startsInCgroup }: { sta
 /** The namespaces that are made inside, after the clone: phase child. */
 export function laterNamespaces(
   list: readonly Namespace[],
-  { startsInCgroup, timeOffsets }: { startsInCgroup: boolean; timeOffsets?: Readonly<Record<string, { secs?: number; nanosecs?: number }>> },
+  { startsInCgroup, timeOffsets }: { startsInCgroup: boolean; timeOffsets?: Linux["timeOffsets"] },
 ): readonly Step[] {
   const steps: Step[] = []
   if (isNew(list, "cgroup") && !startsInCgroup)

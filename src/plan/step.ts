@@ -156,7 +156,7 @@ export const OPS = {
 
   // The end of the beginning.
   hook: { code: 100, about: "runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none)", args: { path: "text", argv: "texts", env: "texts", before: "text", after: "text", timeout: "number" } },
-  gate: { code: 101, about: "opens the FIFO for writing, which waits for `start`; writes one byte", args: { fifo: "fd" } },
+  gate: { code: 101, about: "reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it", args: { fifo: "fd" } },
   init: { code: 102, about: "fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on", args: {} },
   exec: { code: 103, about: "close_range(2) from 3, default signals, execve(2) of argv[0], searched in `path` (directories) if it has no slash", args: { argv: "texts", env: "texts", path: "texts" } },
 } as const satisfies Record<string, Row>
