@@ -1,0 +1,85 @@
+/**
+ * What a file must have, and may not have, whatever it is about.
+ */
+
+import { expect, test } from "bun:test"
+import { dirname, join } from "node:path"
+import { make, stale } from "../../tools/generate.ts"
+import { lesson } from "../../tools/lesson.ts"
+import { files, isTest, ROOT, sources, specifiers, target, text } from "./tree.ts"
+
+const made = (path: string): boolean => /\.gen\.\w+$/.test(path)
+const lines = (path: string): number => text(path).split("\n").length
+const native = (): string[] => files("native").filter((path) => /\.[ch]$/.test(path) && !made(path))
+
+/** Where a program begins. */
+const ENTRIES = [
+  "src/index.ts",
+  "src/cli/bin.ts",
+  "src/cli/node.ts",
+  ...files("tools").filter((path) => path.endsWith(".ts")),
+]
+
+/** Longer than a reader has patience for, on purpose. */
+const LONG: Readonly<Record<string, string>> = {}
+const MOST_LINES = 500
+const MOST_NATIVE_LINES = 3000
+
+test("every source file opens with its lesson", () => {
+  const all = [...sources(), ...native(), ...files("tools"), ...files("bench"), ...files("examples")]
+  const source = all.filter((path) => /\.(ts|c|h)$/.test(path) && !made(path) && !isTest(path))
+  expect(source.filter((path) => (lesson(text(path))?.length ?? 0) < 60)).toEqual([])
+})
+
+test("no dead file: each is reached from where a program begins, not only from a test", () => {
+  const seen = new Set<string>()
+  const visit = (path: string): void => {
+    if (seen.has(path) || !path.endsWith(".ts")) return
+    seen.add(path)
+    for (const specifier of specifiers(text(path))) {
+      const next = target(path, specifier)
+      if (next !== undefined) visit(next)
+    }
+  }
+  ENTRIES.forEach(visit)
+  expect(sources().filter((path) => !seen.has(path))).toEqual([])
+})
+
+test(`no file has more than ${MOST_LINES} lines, but for tables`, () => {
+  const all = [...sources(), ...native(), ...files("tools")].filter(
+    (path) => /\.(ts|c|h|sh)$/.test(path) && !made(path),
+  )
+  const long = all.filter((path) => lines(path) > MOST_LINES && !(path in LONG) && !/-table\.ts$/.test(path))
+  expect(long.map((path) => `${path}: ${lines(path)}`)).toEqual([])
+})
+
+test(`the executor stays small: under ${MOST_NATIVE_LINES} hand-written lines, so that one person can hold it in mind`, () => {
+  const own = native().filter((path) => !path.startsWith("native/fuzz/"))
+  expect(own.reduce((sum, path) => sum + lines(path), 0)).toBeLessThan(MOST_NATIVE_LINES)
+})
+
+test("what is made is fresh (make generate)", () => {
+  expect(stale(make())).toEqual([])
+})
+
+test("no file names a place that only one machine has", () => {
+  const here = [ROOT, join(dirname(ROOT), "shared")].filter((path) => path.split("/").length > 2)
+  // In pieces, or this file would be the first to break its own rule.
+  const hosts = [
+    ["registry", "npmjs"],
+    ["registry", "yarnpkg"],
+    ["deb", "debian"],
+  ].map((parts) => parts.join("."))
+  const wrong = files().flatMap((path) =>
+    [...here, ...hosts].filter((name) => text(path).includes(name)).map((name) => `${path}: ${name}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+test("dependencies are pinned exactly, and the lock says nothing about where they came from", () => {
+  const manifest = JSON.parse(text("package.json")) as Record<string, unknown>
+  const groups = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"]
+  const versions = groups.flatMap((group) => Object.entries((manifest[group] ?? {}) as Record<string, string>))
+  expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
+  expect(text("package-lock.json")).not.toContain('"resolved"')
+})

@@ -1,0 +1,123 @@
+/**
+ * Makes what is made: the C op table, the pages of docs/ that come from tables and lessons.
+ * `bun tools/generate.ts --check` writes nothing and fails when something is stale.
+ *
+ *     src/plan/step.ts          OPS              native/ops.gen.h
+ *     src/base/errors.ts        ANSWERS          docs/errors.md
+ *     src/plan/, src/spec/      lessons          docs/rooms/
+ *     src/cli/                  commands, flags  docs/cli/
+ */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { ANSWERS } from "../src/base/errors.ts"
+import { firstSentence, lesson } from "./lesson.ts"
+import { header } from "./ops.ts"
+
+const ROOT = join(import.meta.dirname, "..")
+
+/** Path from the root of the repository → text. */
+export type Made = ReadonlyMap<string, string>
+
+/** Directories in which every file is made: one that is no longer made is stale too. */
+const WHOLE = ["docs/rooms", "docs/cli"]
+
+function errors(): string {
+  const rows = Object.entries(ANSWERS).map(
+    ([code, { exit, http, about }]) => `| \`${code}\` | ${about} | ${exit} | ${http} |`,
+  )
+  return `# Errors
+
+Made from \`src/base/errors.ts\` by \`make generate\`. A code never changes its meaning.
+
+| code | when | exit status | HTTP status |
+|---|---|---|---|
+${rows.join("\n")}
+
+Exit statuses are Docker's: 125 the engine's own failure, 126 the program cannot be executed, 127 it is not there,
+128 + n it was ended by signal n, else the program's own. On the command line an error is one line on stderr,
+\`minicontainer: cannot <verb> <thing>: <cause>\`, and a second one with what to do about it where there is something to do.
+`
+}
+
+/** A page of a room: its lesson, then where the same noun stands in the other layers. */
+function room(noun: string, text: string): string {
+  const layers = [
+    [`src/spec/${noun}.ts`, "from flags to config.json"],
+    [`src/plan/${noun}.ts`, "from config.json to steps"],
+    [`src/plan/${noun}.test.ts`, "as text"],
+    [`test/kernel/${noun}.test.ts`, "against a real kernel"],
+  ].filter(([path]) => existsSync(join(ROOT, path!)))
+  return `# ${noun}
+
+${text}
+
+${layers.map(([path, what]) => `- [${path}](../../${path}): ${what}`).join("\n")}
+`
+}
+
+function rooms(): Map<string, string> {
+  const made = new Map<string, string>()
+  const rows: string[] = []
+  for (const name of readdirSync(join(ROOT, "src/plan")).toSorted()) {
+    if (!name.endsWith(".ts") || name.endsWith(".test.ts")) continue
+    const noun = name.slice(0, -".ts".length)
+    const text = lesson(readFileSync(join(ROOT, "src/plan", name), "utf8"))
+    if (text === undefined) continue
+    made.set(`docs/rooms/${noun}.md`, room(noun, text))
+    rows.push(`| [${noun}](${noun}.md) | ${firstSentence(text).replaceAll("|", "\\|")} |`)
+  }
+  made.set(
+    "docs/rooms/README.md",
+    `# The rooms
+
+One page for each file of \`src/plan/\`, made from its lesson by \`make generate\`. The reading order is in
+[src/plan/README.md](../../src/plan/README.md).
+
+| room | |
+|---|---|
+${rows.join("\n")}
+`,
+  )
+  return made
+}
+
+/** Everything that is made, as it should be now. */
+export function make(): Made {
+  return new Map([["native/ops.gen.h", header()], ["docs/errors.md", errors()], ...rooms()])
+}
+
+/** One line for each file that is not as it should be. */
+export function stale(made: Made): string[] {
+  const different = [...made].flatMap(([path, text]) => {
+    const file = join(ROOT, path)
+    return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [path]
+  })
+  const orphans = WHOLE.flatMap((directory) =>
+    existsSync(join(ROOT, directory))
+      ? readdirSync(join(ROOT, directory))
+          .map((name) => `${directory}/${name}`)
+          .filter((path) => !made.has(path))
+      : [],
+  )
+  return [...different, ...orphans]
+}
+
+if (import.meta.main) {
+  const made = make()
+  const paths = stale(made)
+  if (process.argv.includes("--check")) {
+    for (const path of paths) process.stderr.write(`${path} is stale: run \`make generate\`\n`)
+    process.exitCode = paths.length > 0 ? 1 : 0
+  } else
+    for (const path of paths) {
+      const text = made.get(path)
+      const file = join(ROOT, path)
+      if (text === undefined) rmSync(file)
+      else {
+        mkdirSync(dirname(file), { recursive: true })
+        writeFileSync(file, text)
+      }
+      process.stdout.write(`${text === undefined ? "removed" : "made"} ${path}\n`)
+    }
+}
