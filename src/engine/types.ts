@@ -39,6 +39,23 @@ export interface Engine {
   info(): Promise<Info>
 }
 
+/** What a door hands to open.ts. */
+export interface OpenOptions {
+  /** The state root; absent: `/var/lib/minicontainer`. Absolute. */
+  readonly root?: string
+  /** The run root; absent: the one that belongs to the state root. Absolute. */
+  readonly runRoot?: string
+  readonly executor: ExecutorFile
+}
+
+/** Where the door has the executor. */
+export interface ExecutorFile {
+  /** Absolute. Without `sha256`: an executable file, started from where it lies. */
+  readonly path: string
+  /** Hexadecimal. The file is embedded in the command: it can be read at `path`, not executed, so it is extracted once to `ROOT/bin/<sha256>`. */
+  readonly sha256?: string
+}
+
 export interface BecomeOptions {
   /** `--cidfile`: must not exist; gets the id, without a newline. */
   readonly cidFile?: string
