@@ -16,12 +16,16 @@ SOURCE = $(shell find src -name '*.ts' ! -name '*.test.ts')
 # no-compile-autoload: without these, ./.env and ./bunfig.toml of the working directory would run, as root.
 COMPILE = --compile --bytecode --splitting --format=esm --no-compile-autoload-dotenv --no-compile-autoload-bunfig
 
-.PHONY: run test check build bench generate format clean setup setup-test native library test-asan test-vm
+MAKEFLAGS += --no-print-directory
+
+.PHONY: run test check build bench generate format clean setup setup-test native test-asan test-vm
 
 run: build
 	@sh tools/demo.sh
 
-build: setup native dist/minicontainer library
+# In a second make, which looks at files only after the first has set up and built what they depend on.
+build: native
+	@$(MAKE) dist/minicontainer dist/lib/index.js
 
 setup:
 	@tools/setup.sh build
@@ -31,22 +35,17 @@ setup-test:
 # native/Makefile knows what is stale; install(1) touches dist/ only when something changed.
 native: setup
 	@$(MAKE) -s -C native OUT=../build
-	@mkdir -p dist/lib
+	@mkdir -p dist/lib/native
 	@cmp -s build/executor dist/executor || install -m 755 build/executor dist/executor
-	@cmp -s build/executor dist/lib/executor || install -m 755 build/executor dist/lib/executor
+	@cmp -s build/executor dist/lib/native/executor || install -m 755 build/executor dist/lib/native/executor
 
-build/executor dist/executor: | native
-
-dist/minicontainer: $(SOURCE) package-lock.json tsconfig.json dist/executor | setup native
-	@mkdir -p dist
+dist/minicontainer: $(SOURCE) package-lock.json tsconfig.json dist/executor
 	@$(BUN) build $(COMPILE) --define EXECUTOR_SHA256="'\"$$(sha256sum build/executor | cut -d' ' -f1)\"'" \
-	  --define VERSION="'\"$$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)\"'" \
 	  --outfile dist/minicontainer.new src/cli/bin.ts >build/bundle.log 2>&1 || { cat build/bundle.log >&2; exit 1; }
 	@mv -f dist/minicontainer.new dist/minicontainer
 
 # The library for Node: one module for each of ours, with its types, and the executor beside them.
-library: dist/lib/index.js
-dist/lib/index.js: $(SOURCE) package-lock.json tsconfig.json tsconfig.lib.json | setup native
+dist/lib/index.js: $(SOURCE) package-lock.json tsconfig.json tsconfig.lib.json
 	@$(TSC) -p tsconfig.lib.json && touch $@
 
 check: setup

@@ -4,6 +4,7 @@
 
 import { expect, test } from "bun:test"
 import { dirname, join } from "node:path"
+import { VERSION } from "../../src/base/version.ts"
 import { make, stale } from "../../tools/generate.ts"
 import { lesson } from "../../tools/lesson.ts"
 import { files, isTest, ROOT, sources, specifiers, target, text } from "./tree.ts"
@@ -74,6 +75,10 @@ test("no file names a place that only one machine has", () => {
     [...here, ...hosts].filter((name) => text(path).includes(name)).map((name) => `${path}: ${name}`),
   )
   expect(wrong).toEqual([])
+})
+
+test("the version in the source is the one in package.json", () => {
+  expect((JSON.parse(text("package.json")) as { version: string }).version).toBe(VERSION)
 })
 
 test("dependencies are pinned exactly, and the lock says nothing about where they came from", () => {

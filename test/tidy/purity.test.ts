@@ -10,7 +10,7 @@ import { builtinModules } from "node:module"
 import { code, files, isTest, room, sources, specifiers, text } from "./tree.ts"
 
 const PURE = ["base", "formats", "model", "spec", "plan"]
-const DOORS = ["index", "cli", "runtime-cli", "docker-api"]
+const DOORS = ["index", "library", "cli", "runtime-cli", "docker-api"]
 
 interface Forbidden {
   readonly what: string

@@ -27,7 +27,8 @@ export const text = (path: string): string => readFileSync(join(ROOT, path), "ut
 export const isTest = (path: string): boolean => path.endsWith(".test.ts")
 
 /** Source of the product: src/ without the tests beside it. */
-export const sources = (): string[] => files("src").filter((path) => path.endsWith(".ts") && !isTest(path))
+export const sources = (): string[] =>
+  files("src").filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts") && !isTest(path))
 
 /** `src/plan/mounts.ts` → `plan`; `src/index.ts` → `index`. */
 export function room(path: string): string {
