@@ -44,7 +44,7 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   say "Debian packages:$missing"
-  export DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
   apt-get update -qq >&2
   # shellcheck disable=SC2086 # a list of words
   apt-get install -y -qq --no-install-recommends $missing >/dev/null

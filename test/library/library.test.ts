@@ -1,0 +1,79 @@
+/**
+ * The library as a program under Node meets it: imported by its name from what `make build` made, with Node's own runner.
+ */
+
+import assert from "node:assert/strict"
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { text } from "node:stream/consumers"
+import { after, before, test } from "node:test"
+import type * as Library from "../../src/index.ts"
+
+// Node knows a package by its own name; the compiler shall look at the source, not at what was built from it.
+const name: string = "minicontainer"
+const { EngineError, open, VERSION }: typeof Library = await import(name)
+
+let base: string
+let engine: Library.Engine
+
+before(async () => {
+  base = mkdtempSync(join(tmpdir(), "library-"))
+  mkdirSync(join(base, "rootfs/bin"), { recursive: true })
+  copyFileSync("/bin/busybox", join(base, "rootfs/bin/busybox"))
+  for (const applet of ["sh", "cat", "echo"]) symlinkSync("busybox", join(base, "rootfs/bin", applet))
+  engine = await open({ root: join(base, "state"), runRoot: join(base, "run") })
+})
+after(() => rmSync(base, { recursive: true, force: true }))
+
+const request = (...args: string[]): Library.Request => ({ rootfs: join(base, "rootfs"), args, remove: true })
+
+test("run gives streams, and the exit code when it ends", async () => {
+  const { stdout, stderr, exited } = await engine.run(request("sh", "-c", "echo out; echo err >&2; exit 3"))
+  assert.ok(stdout && stderr)
+  assert.deepEqual(await Promise.all([text(stdout), text(stderr), exited]), ["out\n", "err\n", 3])
+})
+
+test("stdin is a stream too", async () => {
+  const { stdin, stdout, exited } = await engine.run({ ...request("cat"), interactive: true })
+  assert.ok(stdin && stdout)
+  stdin.end("a line\n")
+  assert.deepEqual(await Promise.all([text(stdout), exited]), ["a line\n", 0])
+})
+
+test("several at once do not mix", async () => {
+  const outputs = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const { stdout, exited } = await engine.run(request("echo", String(index)))
+      assert.ok(stdout)
+      const [said] = await Promise.all([text(stdout), exited])
+      return said
+    }),
+  )
+  assert.deepEqual(
+    outputs,
+    Array.from({ length: 8 }, (_, index) => `${index}\n`),
+  )
+})
+
+test("what cannot be is an EngineError with a code, and the caller lives on", async () => {
+  await assert.rejects(
+    async () => (await engine.run({ rootfs: join(base, "nowhere"), args: ["sh"] })).exited,
+    (error) => error instanceof EngineError && error.code === "ROOTFS_UNUSABLE",
+  )
+})
+
+test("explain does nothing and tells every step", async () => {
+  const { plan } = await engine.explain(request("sh"))
+  assert.equal(plan.steps.filter(({ op }) => op === "exec").length, 1)
+  assert.ok(plan.steps.every(({ does, why }) => does !== "" && why !== ""))
+})
+
+test("nothing is left: no container, no directory of one", async () => {
+  assert.deepEqual((await engine.ps({ all: true })).containers, [])
+  assert.deepEqual(readdirSync(join(base, "state/containers")), [])
+})
+
+test("it says which version it is", () => {
+  assert.match(VERSION, /^\d+\.\d+\.\d+$/)
+})
