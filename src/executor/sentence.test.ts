@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test"
+import type { Step } from "../plan/step.ts"
+import { errnoName, errnoWords } from "./errno.ts"
+import { NO_FORMAT, stepError, stepWarning, toldFrom, toldOf, toldWords } from "./sentence.ts"
+
+/** A failed step of a plan of 37, in which step 36 (the last) is exec. */
+const said = (op: string, errno: number, does: string, index = 13) => {
+  const ops = Array.from({ length: 37 }, (_, at) => (at === 36 ? "exec" : at === index ? op : "mkdir"))
+  const { code, message, hint } = stepError({ index, errno, detail: 0, does }, { ops, program: "sh" })
+  return { code, message, ...(hint !== undefined && { hint }) }
+}
+const ran = (program: string, errno: number, detail = 0) => {
+  const { code, message, answer } = stepError(
+    { index: 0, errno, detail, does: `run ${program}` },
+    { ops: ["exec"], program },
+  )
+  return `${answer.exit} ${code}: ${message}`
+}
+
+test("a failed step is named, with the kernel's word and the errno", () => {
+  expect(said("new-mount", 13, "mount proc on /proc")).toEqual({
+    code: "STEP_FAILED",
+    message: "cannot mount proc on /proc: permission denied (EACCES, step 14 of 37)",
+  })
+})
+
+test("where the kernel's word misleads, the sentence says what it means", () => {
+  expect(said("new-mount", 28, "mount proc on /proc")).toEqual({
+    code: "STEP_FAILED",
+    message: "cannot mount proc on /proc: too many mounts (ENOSPC, step 14 of 37)",
+    hint: "raise /proc/sys/fs/mount-max; the disk is not full",
+  })
+  expect(said("attach-cgroup", 28, "put the process into its group").message).toBe(
+    "cannot put the process into its group: the group has no CPUs or no memory nodes (ENOSPC, step 14 of 37)",
+  )
+})
+
+test("an errno that nobody knows is still a sentence", () => {
+  expect(said("mkdir", 4095, "make /a").message).toBe("cannot make /a: an unknown error (errno 4095, step 14 of 37)")
+})
+
+test("a program that is not there: 127", () => {
+  expect(ran("nosuch", 2)).toBe(`127 COMMAND_NOT_FOUND: cannot run "nosuch": not found in the container's PATH`)
+  expect(ran("/bin/nosuch", 2)).toBe(`127 COMMAND_NOT_FOUND: cannot run "/bin/nosuch": no such file in the container`)
+  expect(ran("/etc/passwd/x", 20)).toBe(
+    `127 COMMAND_NOT_FOUND: cannot run "/etc/passwd/x": no such file in the container`,
+  )
+  expect(ran("./script", 2, 2)).toBe(
+    `127 COMMAND_NOT_FOUND: cannot run "./script": it is there, but the interpreter that it asks for is not`,
+  )
+})
+
+test("a program that cannot be executed: 126", () => {
+  expect(ran("/etc", 13, 1)).toBe(`126 COMMAND_NOT_EXECUTABLE: cannot run "/etc": is a directory`)
+  expect(ran("/etc/passwd", 13)).toBe(
+    `126 COMMAND_NOT_EXECUTABLE: cannot run "/etc/passwd": permission denied: the file is not executable`,
+  )
+  expect(ran("./tool", 8, 183)).toBe(
+    `126 COMMAND_NOT_EXECUTABLE: cannot run "./tool": it is made for another processor (aarch64)`,
+  )
+  expect(ran("./notes", 8, NO_FORMAT)).toBe(
+    `126 COMMAND_NOT_EXECUTABLE: cannot run "./notes": it is neither a program nor a script with a #! line`,
+  )
+  expect(ran("./loop", 40)).toBe(
+    `126 COMMAND_NOT_EXECUTABLE: cannot run "./loop": too many levels of symbolic links (ELOOP)`,
+  )
+})
+
+test("what a plan tells survives two words of an argv", () => {
+  const steps: Step[] = [
+    { phase: "host", op: "mkdir", path: "/a", mode: 0o755, does: "make /a", why: "" },
+    { phase: "start", op: "exec", argv: ["a b", "c"], env: [], path: [], does: "run a b", why: "" },
+  ]
+  expect(toldFrom(...toldWords(toldOf({ steps })))).toEqual({ ops: ["mkdir", "exec"], program: "a b" })
+})
+
+test("a warning is a sentence without a step number", () => {
+  const steps: Step[] = [{ phase: "host", op: "rmdir", path: "/a", does: "remove /a", why: "" }]
+  expect(stepWarning({ index: 0, errno: 39 }, { steps })).toBe("cannot remove /a: directory not empty (ENOTEMPTY)")
+})
+
+test("names and words are those of the C library", () => {
+  expect([1, 95, 110, 111, 133].map((n) => `${errnoName(n)} ${errnoWords(n)}`)).toEqual([
+    "EPERM operation not permitted",
+    "EOPNOTSUPP operation not supported",
+    "ETIMEDOUT connection timed out",
+    "ECONNREFUSED connection refused",
+    "EHWPOISON memory page has hardware error",
+  ])
+})
