@@ -63,6 +63,7 @@ export function look(temporary: string): Seen {
     ...list("/sys/class/net").map((name) => `interface ${name}`),
     ...processes(),
     ...list(temporary).map((name) => `file ${temporary}/${name}`),
+    ...list("/var/tmp").flatMap((name) => (OURS.test(name) ? [`file /var/tmp/${name}`] : [])),
   ])
 }
 

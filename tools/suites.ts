@@ -61,6 +61,14 @@ export const KERNEL: readonly Suite[] = [
     needs: "native/fuzz",
   },
   {
+    name: "conformance",
+    kind: "bun",
+    run: ["test/conformance"],
+    needs: "test/conformance",
+    seconds: 300,
+    about: "what we make, against what others make of the same",
+  },
+  {
     name: "kernel",
     kind: "bun",
     run: ["test/kernel"],
