@@ -150,7 +150,8 @@ static void ring(int signal) {
 
 /* Job control is between us and the shell; the rest is our own business, or a bug's. */
 static bool is_ours(int signal) {
-  static const uint8_t ours[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT };
+  static const uint8_t ours[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGPIPE, SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH,
+                                  SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT };
   return memchr(ours, signal, sizeof ours) != NULL;
 }
 
@@ -351,9 +352,9 @@ static int obey(uint8_t type, const uint8_t *payload, uint32_t length) {
 static int lost_monitor(void) {
   restore();
   bury();
-  bool all = plan->frame[HEADER_OUTER].n == 1;
+  const char *rest = plan->frame[HEADER_OUTER].n == 1 ? ", and the container with it" : "; its processes may still run";
   if (!running) say("minicontainer: the container's monitor ended before the container was started");
-  else if (report < 0) say("minicontainer: the container's monitor was killed%s", all ? ", and the container with it" : "; its processes may still run");
+  else if (report < 0) say("minicontainer: the container's monitor was killed%s", rest);
   if (report >= 0 && running) dprintf(report, "exited %d\n", 128 + SIGKILL);
   return running ? 128 + SIGKILL : 125;
 }
