@@ -38,8 +38,6 @@ export interface Grouped {
   readonly attachesInChild: boolean
   /** The container's group for each controller it has one for, absolute. On v2 `unified` is one of the keys. */
   readonly groups: Readonly<Record<string, string>>
-  /** v1: the trees in which the container has a group, for whoever mounts them inside: their name, and the options that say which. */
-  readonly hierarchies: readonly { readonly name: string; readonly options: readonly string[] }[]
   /** For `monitors` of the frame: the v2 group in which the monitor is born. */
   readonly monitors?: string
 }

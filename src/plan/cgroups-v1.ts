@@ -104,7 +104,6 @@ export function cgroupsV1({ resources, path, monitors, host, sharesPids }: Cgrou
     warnings: enforced.warnings,
     ...(born && { slot: "cgroup" }),
     attachesInChild: true,
-    hierarchies: ours.map(({ name, controllers }) => ({ name, options: controllers })),
     groups: { ...groups, ...(born && unified && { unified: unified.at(path) }) },
     ...(monitors !== undefined && unified && { monitors: unified.at(monitors) }),
   }
@@ -138,7 +137,6 @@ export function joinCgroupsV1({ resources, path, monitors, host }: CgroupsReques
     ],
     warnings: [],
     attachesInChild: false,
-    hierarchies: [],
     groups: Object.fromEntries(ours.flatMap(({ controllers, at }) => controllers.map((name) => [name, at(path)]))),
     ...(monitors !== undefined && unified && { monitors: unified.at(monitors) }),
   }

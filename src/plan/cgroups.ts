@@ -49,7 +49,7 @@ export function cgroups(request: CgroupsRequest): Grouped {
   const { cgroups: host } = request.host
   const rows = limits(checked(request.resources), request.host.kernel)
   if (host.mode === "none" || host.unified === undefined)
-    return { steps: [], warnings: noLimits(rows), attachesInChild: false, hierarchies: [], groups: {} }
+    return { steps: [], warnings: noLimits(rows), attachesInChild: false, groups: {} }
 
   const at = below(host.unified, host.base[host.unified])
   const own = at(request.path)
@@ -97,7 +97,6 @@ export function cgroups(request: CgroupsRequest): Grouped {
     warnings: enforced.warnings,
     slot: "cgroup",
     attachesInChild: false,
-    hierarchies: [],
     groups: { ...Object.fromEntries(Object.keys(host.controllers).map((name) => [name, own])), unified: own },
     ...(request.monitors !== undefined && { monitors: at(request.monitors) }),
   }
@@ -106,8 +105,7 @@ export function cgroups(request: CgroupsRequest): Grouped {
 /** The group of a running container, for one more process: phase host. The same fields as for the first one. */
 export function joinCgroup({ path, monitors, host }: Omit<CgroupsRequest, "resources">): Grouped {
   const { mode, unified, base } = host.cgroups
-  if (mode === "none" || unified === undefined)
-    return { steps: [], warnings: [], attachesInChild: false, hierarchies: [], groups: {} }
+  if (mode === "none" || unified === undefined) return { steps: [], warnings: [], attachesInChild: false, groups: {} }
   const at = below(unified, base[unified])
   return {
     steps: [
@@ -124,7 +122,6 @@ export function joinCgroup({ path, monitors, host }: Omit<CgroupsRequest, "resou
     warnings: [],
     slot: "cgroup",
     attachesInChild: false,
-    hierarchies: [],
     groups: { unified: at(path) },
     ...(monitors !== undefined && { monitors: at(monitors) }),
   }
