@@ -12,7 +12,7 @@
 
 import { CLONE_NEW } from "../formats/clone.ts"
 import type { Namespace } from "../model/oci.ts"
-import type { Step } from "./step.ts"
+import type { Slot, Step } from "./step.ts"
 
 export interface Target {
   /** Process 1 on the host, and its start time: two numbers that no other process shares until the next boot. */
@@ -21,8 +21,8 @@ export interface Target {
   readonly namespaces: readonly Namespace[]
 }
 
-/** Phase host and clone. @param startsInCgroup v2: slot "cgroup" holds the container's group. */
-export function join({ pid, start, namespaces }: Target, { startsInCgroup }: { startsInCgroup: boolean }): readonly Step[] {
+/** Phase host and clone. @param cgroup the slot of a v2 group that the program is born in. */
+export function join({ pid, start, namespaces }: Target, { cgroup }: { readonly cgroup?: Slot }): readonly Step[] {
   const kinds = namespaces.filter(({ type }) => type !== "time").reduce((flags: number, { type }) => flags | CLONE_NEW[type], 0)
   return [
     {
@@ -31,7 +31,7 @@ export function join({ pid, start, namespaces }: Target, { startsInCgroup }: { s
       why: "an open process cannot be mistaken for a later one with the same number",
     },
     {
-      phase: "clone", op: "clone", flags: 0, ...(startsInCgroup && { cgroup: "cgroup" }), join: ["container"], kinds: [kinds], gives: "child",
+      phase: "clone", op: "clone", flags: 0, ...(cgroup !== undefined && { cgroup }), join: ["container"], kinds: [kinds], gives: "child",
       does: `clone a process inside the container's ${namespaces.map(({ type }) => type).join(", ")}`,
       why: "the namespaces of a process can be entered by whoever may trace it",
     },

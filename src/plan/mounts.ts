@@ -34,6 +34,8 @@ export interface Mounts {
   readonly hierarchies: readonly { readonly name: string; readonly options: readonly string[] }[]
   /** The host's id for group 5 (tty), if the container has one: devpts may name no other. */
   readonly ttyGroup: boolean
+  /** Sources that the engine has written itself: files about which the Host says nothing. */
+  readonly ownFiles: readonly string[]
 }
 
 /** What one mount takes: in the parent, where the host's files are; in the child, where they go. */
@@ -160,7 +162,7 @@ const attach = (slot: string, target: string): Step => ({
  * A volume. With a user namespace it is seen through the container's ids, so that container uid N writes as host uid N: exactly
  * what people know from Docker. File systems that cannot do that are bound plainly, with a warning.
  */
-function bind(mount: Mount, options: Options, slot: string, { host, shifted }: Mounts): Placed {
+function bind(mount: Mount, options: Options, slot: string, { host, shifted, ownFiles }: Mounts): Placed {
   const { destination, source } = mount
   if (source === undefined) throw new EngineError("INVALID_CONFIG", `cannot mount on ${destination}: a bind needs a source`)
   const facts = host.paths[source]
@@ -180,7 +182,7 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted }: M
       ? "container uid N reads and writes there as host uid N"
       : "the clone is the container's; what it does to the mount does not touch the host's",
   })
-  const kind = facts !== undefined && facts.kind !== "directory" ? FILE : DIRECTORY
+  const kind = ownFiles.includes(source) || (facts !== undefined && facts.kind !== "directory") ? FILE : DIRECTORY
   const top = point(destination, kind)
   if (!wanted || misfits.length === 0)
     return { parent: [clone(source, options.recursive, wanted, slot)], child: [top, attach(slot, destination)] }

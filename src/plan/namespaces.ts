@@ -16,8 +16,8 @@
 
 import { EngineError } from "../base/errors.ts"
 import { CLONE_NEW } from "../formats/clone.ts"
-import type { Linux, Namespace, NamespaceType } from "../model/oci.ts"
-import type { Step } from "./step.ts"
+import type { Namespace, NamespaceType } from "../model/oci.ts"
+import type { Slot, Step } from "./step.ts"
 
 /** The container has a namespace of this kind that is not the host's: a new one, or a joined one. */
 export function isolated(namespaces: readonly Namespace[], type: NamespaceType): boolean {
@@ -42,10 +42,10 @@ function atOnce(type: NamespaceType, startsInCgroup: boolean): boolean {
 
 /**
  * The clone, and what it needs: phases host and clone.
- * @param startsInCgroup v2: slot "cgroup" holds the group that the child starts in.
+ * @param startsInCgroup the child is born in all of its groups: v2. @param cgroup the slot of a v2 group that it is born in.
  * @throws {EngineError} `INVALID_CONFIG` if a kind appears twice.
  */
-export function namespaces(list: readonly Namespace[], { startsInCgroup }: { startsInCgroup: boolean }): readonly Step[] {
+export function namespaces(list: readonly Namespace[], { startsInCgroup, cgroup }: { startsInCgroup: boolean; cgroup?: Slot }): readonly Step[] {
   const twice = list.find(({ type }, index) => list.findIndex((other) => other.type === type) !== index)
   if (twice) throw new EngineError("INVALID_CONFIG", `cannot make namespaces: linux.namespaces names ${twice.type} twice`)
 
@@ -62,7 +62,7 @@ export function namespaces(list: readonly Namespace[], { startsInCgroup }: { sta
     {
       phase: "clone", op: "clone",
       flags: fresh.reduce((flags: number, type) => flags | CLONE_NEW[type], 0),
-      ...(startsInCgroup && { cgroup: "cgroup" }),
+      ...(cgroup !== undefined && { cgroup }),
       join: joined.map(({ type }) => `${type} namespace`),
       kinds: joined.map(({ type }) => CLONE_NEW[type]),
       gives: "child",
@@ -73,10 +73,7 @@ export function namespaces(list: readonly Namespace[], { startsInCgroup }: { sta
 }
 
 /** The namespaces that are made inside, after the clone: phase child. */
-export function laterNamespaces(
-  list: readonly Namespace[],
-  { startsInCgroup, timeOffsets }: { startsInCgroup: boolean; timeOffsets?: Linux["timeOffsets"] },
-): readonly Step[] {
+export function laterNamespaces(list: readonly Namespace[], { startsInCgroup }: { startsInCgroup: boolean }): readonly Step[] {
   const steps: Step[] = []
   if (isNew(list, "cgroup") && !startsInCgroup)
     steps.push({
@@ -89,14 +86,6 @@ export function laterNamespaces(
       phase: "child", op: "unshare", flags: CLONE_NEW.time,
       does: "make a time namespace",
       why: "the program will find itself in it; until then its clocks can be set",
-    })
-  const offsets = Object.entries(timeOffsets ?? {})
-  if (offsets.length > 0)
-    steps.push({
-      phase: "child", op: "write", path: "/proc/self/timens_offsets",
-      text: offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`).join(""),
-      does: `shift the clocks ${offsets.map(([clock]) => clock).join(", ")}`,
-      why: "a restored or tested program sees the uptime it expects",
     })
   return steps
 }

@@ -14,6 +14,7 @@
  * Read on: mounts.ts. Linux Documentation/filesystems/overlayfs.rst.
  */
 
+import type { Rootfs } from "../model/placement.ts"
 import type { Phase, Step } from "./step.ts"
 
 export interface Overlay {
@@ -87,4 +88,50 @@ export function overlay(given: Overlay): readonly Step[] {
     ...newestFirst.flatMap((layer, index) => shift(layer, `${staging}/lower-${index}`, `layer ${index}`)),
     stack(newestFirst.map((_, index) => `${staging}/lower-${index}`)),
   ]
+}
+
+/**
+ * The container's root file system, as a detached mount in slot "root": host steps and, if shifted, parent steps.
+ * The child attaches it at `directory`/root.
+ */
+export function rootFileSystem(
+  rootfs: Rootfs,
+  { directory, uid, gid, shifted }: { readonly directory: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
+): { readonly host: readonly Step[]; readonly parent: readonly Step[] } {
+  if (rootfs.kind === "directory")
+    return {
+      host: [
+        {
+          phase: "host", op: "mkdir", path: `${directory}/root`, mode: 0o700, uid: 0, gid: 0, ok: ["EEXIST"],
+          does: `make ${directory}/root`, why: "something to mount on",
+          undo: { op: "rmdir", path: `${directory}/root`, does: `remove ${directory}/root` },
+        },
+        {
+          phase: "host", op: "clone-mount", source: rootfs.path, recursive: 1, set: 0, clear: 0, propagation: MS_PRIVATE, gives: "root",
+          does: `clone the mount of ${rootfs.path}`, why: "only a mount can become the root",
+        },
+      ],
+      parent: [],
+    }
+  const given: Overlay = { ...rootfs, staging: directory, uid, gid, shifted }
+  const mounting: readonly Step[] = [
+    ...overlay(given),
+    {
+      phase: shifted ? "parent" : "host", op: "enter-mounts", namespace: "host mounts",
+      does: "go back to the host's mount namespace",
+      why: "volumes are cloned from there, and the monitor pins nothing",
+    },
+  ]
+  return {
+    host: [
+      ...overlayDirectories(given),
+      {
+        phase: "host", op: "private-mounts", gives: "host mounts",
+        does: "enter a mount namespace of our own",
+        why: "what is mounted while we prepare never shows on the host, and ends with us",
+      },
+      ...(shifted ? [] : mounting),
+    ],
+    parent: shifted ? mounting : [],
+  }
 }

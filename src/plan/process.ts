@@ -135,6 +135,20 @@ export function place({ cwd }: Process, id: string): readonly Step[] {
   ]
 }
 
+/** Phase start: the program's user. */
+export const becomeUser = ({ uid, gid, additionalGids = [] }: Process["user"]): Step => ({
+  phase: "start", op: "set-ids", uid, gid, groups: additionalGids,
+  does: `become user ${uid}, group ${gid}${additionalGids.length > 0 ? ` and ${additionalGids.join(", ")}` : ""}`,
+  why: "groups first: who is not root may not change them any more",
+})
+
+/** Phase start, after the capabilities. */
+export const noNewPrivileges: Step = {
+  phase: "start", op: "no-new-privileges",
+  does: "give up new privileges for good",
+  why: "set-uid programs and file capabilities then grant nothing",
+}
+
 /** Docker's, and what `execvp` would search. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

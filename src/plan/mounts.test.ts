@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test"
+import type { Host, PathFacts } from "../model/host.ts"
+import type { Mount, NamespaceType } from "../model/oci.ts"
+import { explain } from "./explain.ts"
+import { finishRoot, mounts } from "./mounts.ts"
+
+const directory = (filesystem: string, more: Partial<PathFacts> = {}): PathFacts => ({
+  kind: "directory", filesystem, mode: 0o755, uid: 0, gid: 0, locked: 0, ...more,
+})
+const host: Host = {
+  arch: "x86_64", kernel: [6, 1], kernelRelease: "6.1.0", hostname: "h", bootId: "b", uid: 0, capabilities: 0n, cpus: 2, memory: 1 << 30,
+  cgroups: { mode: "v2", unified: "/sys/fs/cgroup", controllers: {}, base: {} },
+  userNamespaces: true, hardLimits: {}, lsm: { apparmor: false, selinux: false }, ipv6: true, seccomp: true,
+  paths: {
+    "/data": directory("ext4"),
+    "/file": directory("ext4", { kind: "file" }),
+    "/merged": directory("overlay"),
+    "/mixed": directory("ext4", { submounts: [{ ...directory("ext4"), path: "/mixed/b" }, { ...directory("proc"), path: "/mixed/a" }] as never }),
+    "/gone": directory("ext4", { kind: "missing" }),
+  },
+}
+const all = new Set<NamespaceType>(["pid", "network", "mount", "ipc", "uts", "user", "cgroup"])
+const place = (mount: Mount, without: readonly NamespaceType[] = [], mode: "v1" | "v2" | "none" = "v2") =>
+  mounts({
+    mounts: [mount], host: { ...host, cgroups: { ...host.cgroups, mode } }, shifted: !without.includes("user"),
+    isNew: (type) => all.has(type) && !without.includes(type), devices: true, ttyGroup: true, ownFiles: ["/own/hosts"],
+    hierarchies: [{ name: "memory", options: ["memory"] }, { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] }],
+  })
+const said = (...args: Parameters<typeof place>): string => {
+  const { parent, child, warnings } = place(...args)
+  return explain([...parent, ...child]) + warnings.map((line) => `\nwarning: ${line}`).join("")
+}
+const bind = (source: string, ...options: string[]): Mount => ({ destination: "/v", type: "bind", source, options: ["rbind", "ridmap", ...options] })
+
+test("a volume is cloned outside, with the container's ids, and placed inside", () => {
+  expect(said(bind("/data"))).toMatchInlineSnapshot(`
+    "
+    parent clone the mount of /data with the container's ids ($userns) → \${mount 0}
+    child  make sure /v exists
+    child  attach it at /v                              (\${mount 0})"
+  `)
+})
+test("a volume of one file is placed on a file", () => {
+  const [point] = place(bind("/file")).child
+  expect(point).toMatchObject({ op: "mount-point", kind: 1 })
+  expect(place(bind("/own/hosts")).child[0]).toMatchObject({ kind: 1 })
+})
+test("a file system that cannot show other ids is bound plainly, with a warning", () => {
+  expect(said(bind("/merged"))).toMatchInlineSnapshot(`
+    "
+    parent clone the mount of /merged                   → \${mount 0}
+    child  make sure /v exists
+    child  attach it at /v                              (\${mount 0})
+    warning: /merged has files that will show the owner nobody inside: its file system (overlay) cannot be shown with other ids; --userns host avoids it"
+  `)
+})
+test("one mount below that cannot be shifted: each gets a call of its own", () => {
+  expect(said(bind("/mixed"))).toMatchInlineSnapshot(`
+    "
+    parent clone the mount of /mixed with the container's ids ($userns) → \${mount 0}
+    parent clone the mount of /mixed/a                  → \${mount 0.0}
+    parent clone the mount of /mixed/b with the container's ids ($userns) → \${mount 0.1}
+    child  make sure /v exists
+    child  attach it at /v                              (\${mount 0})
+    child  attach it at /v/a                            (\${mount 0.0})
+    child  attach it at /v/b                            (\${mount 0.1})
+    warning: /mixed has files that will show the owner nobody inside: its file system (proc) cannot be shown with other ids; --userns host avoids it"
+  `)
+})
+test("without a propagation a clone listens to the host and tells it nothing", () => {
+  expect(place(bind("/data")).parent[0]).toMatchObject({ propagation: 1 << 19 })
+  expect(place(bind("/data", "rprivate")).parent[0]).toMatchObject({ propagation: 1 << 18 })
+  expect(place(bind("/data", "rshared")).parent[0]).toMatchObject({ propagation: 1 << 20 })
+})
+test("read-only, and the later of two opposite words", () => {
+  expect(place(bind("/data", "ro")).parent[0]).toMatchObject({ set: 1, clear: 0 })
+  expect(place(bind("/data", "ro", "rw")).parent[0]).toMatchObject({ set: 0, clear: 1 })
+  expect(place(bind("/data", "rro", "nosuid")).parent[0]).toMatchObject({ set: 3 })
+})
+test("proc of a pid namespace that is the host's is borrowed, if there is a user namespace", () => {
+  const proc: Mount = { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] }
+  expect(said(proc)).toMatchInlineSnapshot(`
+    "
+    child  make sure /proc exists
+    child  mount proc on /proc"
+  `)
+  expect(said(proc, ["pid"])).toMatchInlineSnapshot(`
+    "
+    parent clone the host's /proc                       → \${mount 0}
+    child  make sure /proc exists
+    child  attach it at /proc                           (\${mount 0})"
+  `)
+  expect(place(proc, ["pid", "user"]).child.at(-1)).toMatchObject({ op: "new-mount", type: "proc" })
+})
+test("cgroup v1 is a tmpfs with a directory for each tree", () => {
+  const cgroup: Mount = { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev"] }
+  expect(said(cgroup)).toMatchInlineSnapshot(`
+    "
+    child  make sure /sys/fs/cgroup exists
+    child  mount cgroup2 on /sys/fs/cgroup"
+  `)
+  expect(said(cgroup, [], "v1")).toMatchInlineSnapshot(`
+    "
+    child  make sure /sys/fs/cgroup exists
+    child  mount tmpfs on /sys/fs/cgroup                (mode=755, size=64k)
+    child  make sure /sys/fs/cgroup/memory exists
+    child  mount the cgroups of memory on /sys/fs/cgroup/memory (memory)
+    child  make sure /sys/fs/cgroup/cpu,cpuacct exists
+    child  mount the cgroups of cpu,cpuacct on /sys/fs/cgroup/cpu,cpuacct (cpu, cpuacct)
+    child  make /sys/fs/cgroup read-only"
+  `)
+  expect(said(cgroup, [], "none")).toMatchInlineSnapshot(`
+    "
+    warning: nothing is mounted on /sys/fs/cgroup: this host has no cgroups"
+  `)
+})
+test("what cannot be mounted is said before anything is done", () => {
+  expect(() => place(bind("/gone"))).toThrow("cannot mount /gone on /v: no such file or directory")
+  expect(() => place({ destination: "v", type: "tmpfs" })).toThrow("a destination is an absolute path")
+  expect(() => place({ destination: "/v", type: "tmpfs", options: ["tmpcopyup"] })).toThrow("tmpcopyup is not supported")
+  expect(() => place(bind("/data"), ["user"])).toThrow("the container has no user namespace")
+})
+test("the root is made read-only when all is in place", () => {
+  expect(explain(finishRoot({ ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rslave" } }))).toMatchInlineSnapshot(`
+    "
+    child  make the root file system read-only
+    child  make the root file system rslave"
+  `)
+  expect(() => finishRoot({ ociVersion: "1.2.0", linux: { rootfsPropagation: "loud" } })).toThrow("one of shared, slave, private, unbindable")
+})

@@ -1,0 +1,295 @@
+/**
+ * A container's table of contents: which rooms, in which order.
+ *
+ *     host     what is claimed · cgroups and limits · a private mount namespace · /dev · namespaces to join
+ *     clone    one call
+ *     parent   ids · the root file system · volumes · cgroup v1 · rlimits
+ *     child    root of its namespace · the new root and all mounts · names, network, sysctls · terminal · protection
+ *     gate     (OCI door only) wait for `start`
+ *     start    session · place · seccomp and credentials · exec
+ *     exit     what is worth knowing when it is over; then the undos in reverse; then, with --rm, the end
+ *
+ * Only this file knows the order. Why it is this one: what needs the host's power comes before the clone or while the child waits;
+ * what only the container's own root may do comes in the child; what takes power away comes last.
+ *
+ * Read on, in this order: step namespaces idmap overlay mounts devices protection cgroups network terminal process capabilities seccomp.
+ */
+
+import { EngineError } from "../base/errors.ts"
+import type { Host } from "../model/host.ts"
+import type { Config, Linux, NamespaceType, Process } from "../model/oci.ts"
+import type { Placement } from "../model/placement.ts"
+import { STDIO } from "../model/stdio.ts"
+import { claims, removal } from "./claims.ts"
+import { capabilities } from "./capabilities.ts"
+import { cgroups, joinCgroup } from "./cgroups.ts"
+import { cgroupsV1, joinCgroupsV1 } from "./cgroups-v1.ts"
+import { deviceRules, deviceTree } from "./devices.ts"
+import { makeGate, waitAtGate } from "./gate.ts"
+import { hooks } from "./hooks.ts"
+import { becomeRoot, hostId, mapIds } from "./idmap.ts"
+import { join } from "./join.ts"
+import { enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mounts.ts"
+import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
+import { loopback } from "./network.ts"
+import { rootFileSystem } from "./overlay.ts"
+import type { CgroupsRequest, Grouped } from "./cgroups-limits.ts"
+import { becomeUser, exec, limits, manners, noNewPrivileges as noNewPrivilegesStep, place } from "./process.ts"
+import { maskSource, protect } from "./protection.ts"
+import { clocks, names, sysctls } from "./settings.ts"
+import { seccomp } from "./seccomp.ts"
+import type { Frame, Phase, Plan, Step, Undo } from "./step.ts"
+import { consoleSocket, openTerminal, session, type Terminal } from "./terminal.ts"
+
+export interface Extras {
+  /** The compiled seccomp policy, if somebody has kept it. */
+  readonly seccomp?: Compiled
+  /** What the front becomes if a step fails. */
+  readonly failed?: readonly string[]
+  readonly report?: number
+  /** For tests: the step that fails. */
+  readonly fault?: number
+}
+export interface Compiled {
+  readonly program: Uint8Array
+  readonly flags: number
+}
+
+/**
+ * The plan of a container. The same input gives the same plan.
+ * @throws {EngineError} `UNSUPPORTED`, `INVALID_CONFIG`, `HOST_LACKS`: what cannot be done is said before the first step.
+ */
+export function containerPlan(config: Config, placement: Placement, host: Host, extras: Extras = {}): Plan {
+  const { process } = config
+  if (!process) throw new EngineError("INVALID_CONFIG", "cannot plan the container: config.json has no process")
+  const linux = config.linux ?? {}
+  refuse(config, linux)
+  const list = linux.namespaces ?? []
+  const fresh = (type: NamespaceType): boolean => isNew(list, type)
+  const shifted = fresh("user")
+  const uids = linux.uidMappings ?? []
+  const gids = linux.gidMappings ?? []
+  if (shifted && (uids.length === 0 || gids.length === 0))
+    throw new EngineError("INVALID_CONFIG", "cannot make a user namespace: linux.uidMappings or linux.gidMappings is empty", "give both, or drop the user namespace")
+  const owner = shifted ? { uid: mapped(uids, 0, "uid"), gid: mapped(gids, 0, "gid") } : { uid: 0, gid: 0 }
+  const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? cgroupsV1 : cgroups)
+  const rules = deviceRules(linux.resources?.devices ?? [], group.groups, host)
+  const startsInCgroup = group.slot !== undefined && host.cgroups.mode === "v2"
+  const hasDevices = (config.mounts ?? []).some(({ destination, type }) => destination === "/dev" && type === "tmpfs")
+  const placed = mounts({
+    mounts: config.mounts ?? [], host, shifted, isNew: fresh, devices: hasDevices, hierarchies: hierarchies(group, host),
+    ownFiles: placement.ownFiles, ttyGroup: !shifted || hostId(gids, 5) !== undefined,
+  })
+  const terminal = terminalOf(process, placement, true)
+  const bundle = placement.directory
+  const root = rootFileSystem(placement.rootfs, { directory: placement.directory, ...owner, shifted })
+  const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
+  const life = { id: placement.id, bundle }
+
+  const steps: readonly Step[] = [
+    ...claims(placement),
+    ...(terminal ? consoleSocket(terminal) : []),
+    ...(placement.gate ? makeGate(placement.runDirectory) : []),
+    ...of(group, "host"),
+    ...rules,
+    ...root.host,
+    ...deviceTree({ devices: linux.devices ?? [], ...owner, mounted: hasDevices, options: devOptions(config) }).host,
+    ...maskSource(linux.maskedPaths ?? []),
+    ...namespaces(list, { startsInCgroup, ...(group.slot !== undefined && { cgroup: group.slot }) }),
+
+    ...(shifted ? mapIds(uids, gids) : []),
+    ...root.parent,
+    ...placed.parent,
+    ...of(group, "parent"),
+    ...limits(process),
+    ...manners(process, linux.personality).filter(({ phase }) => phase === "parent"),
+    ...hooks("prestart", config, life),
+    ...hooks("createRuntime", config, life),
+
+    ...of(group, "child"),
+    ...(shifted ? [becomeRoot] : []),
+    isolateMounts,
+    ...laterNamespaces(list, { startsInCgroup }),
+    ...hooks("createContainer", config, life),
+    ...enterRoot(`${placement.directory}/root`),
+    ...placed.child,
+    ...deviceTree({ devices: linux.devices ?? [], ...owner, mounted: hasDevices, options: [] }).child,
+    ...names(config),
+    ...(fresh("network") ? [loopback] : []),
+    ...sysctls(linux),
+    ...clocks(linux),
+    ...(terminal ? openTerminal(terminal) : []),
+    ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
+    ...finishRoot(config),
+    leaveOldRoot,
+
+    ...(placement.gate ? [waitAtGate] : []),
+
+    ...hooks("startContainer", config, life),
+    ...program.steps,
+
+    ...hooks("poststart", config, life),
+    ...of(group, "exit"),
+    ...hooks("poststop", config, life),
+    ...(placement.remove ? removal(placement) : []),
+  ]
+  return {
+    frame: frameOf(placement, extras, {
+      outer: isolated(list, "pid") && fresh("pid"),
+      stay: placement.stay === "none" ? 0 : 1,
+      user: { uid: mapped(uids, process.user.uid, "uid"), gid: mapped(gids, process.user.gid, "gid") },
+      terminal,
+      host,
+      monitors: group.monitors,
+    }),
+    steps,
+    warnings: [...group.warnings, ...placed.warnings, ...program.warnings],
+  }
+}
+
+/**
+ * The plan of another program in a running container.
+ * @param config the container's, with `process` of the new program.
+ */
+export function execPlan(config: Config, placement: Placement, host: Host, target: { readonly pid: number; readonly start: number }, extras: Extras = {}): Plan {
+  const { process, linux = {} } = config
+  if (!process) throw new EngineError("INVALID_CONFIG", "cannot plan the program: config.json has no process")
+  const list = linux.namespaces ?? []
+  const uids = linux.uidMappings ?? []
+  const gids = linux.gidMappings ?? []
+  const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? joinCgroupsV1 : joinCgroup)
+  const terminal = terminalOf(process, placement, false)
+  const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
+  const steps: readonly Step[] = [
+    ...of(group, "host"),
+    ...join({ ...target, namespaces: list }, group.slot === undefined ? {} : { cgroup: group.slot }),
+    ...of(group, "parent"),
+    ...limits(process),
+    ...manners(process).filter(({ phase }) => phase === "parent"),
+    ...(isNew(list, "user") ? [becomeRoot] : []),
+    ...(terminal ? openTerminal(terminal) : []),
+    ...program.steps,
+  ]
+  return {
+    frame: {
+      ...frameOf(placement, extras, {
+        outer: false, stay: 2,
+        user: { uid: mapped(uids, process.user.uid, "uid"), gid: mapped(gids, process.user.gid, "gid") },
+        terminal, host, monitors: group.monitors,
+      }),
+      status: undefined, log: undefined, control: undefined,
+    },
+    steps,
+    warnings: program.warnings,
+  }
+}
+
+/**
+ * What takes a container back when its monitor can no longer do it: a plan for the executor's `do`.
+ * @param failed it never ran: as after a failed step. Otherwise as at its exit.
+ */
+export function undoOf(plan: Plan, { failed }: { readonly failed: boolean }): Plan {
+  const asStep = (undo: Undo): Step => ({ ...undo, phase: "host", must: false, why: "its monitor is gone" })
+  const undos = plan.steps.flatMap(({ undo }) => (undo && (failed || undo.when !== "failure") ? [undo] : []))
+  const late = (phase: "exit" | "end"): readonly Step[] =>
+    failed ? [] : plan.steps.filter((step) => step.phase === phase).map((step): Step => ({ ...step, phase: "host", must: false }))
+  return { ...plan, steps: [...late("exit"), ...undos.toReversed().map(asStep), ...late("end")] }
+}
+
+/** What we know the specification allows, and cannot do: each is said, never passed over in silence. */
+function refuse({ process }: Config, linux: Linux): void {
+  const no = (what: string, hint: string): never => {
+    throw new EngineError("UNSUPPORTED", `cannot plan the container: ${what} is not supported`, hint)
+  }
+  if (!isNew(linux.namespaces ?? [], "mount")) no("a container without a mount namespace of its own", 'add { "type": "mount" } to linux.namespaces')
+  if (process?.selinuxLabel) no("process.selinuxLabel", "this engine sets no SELinux labels: drop it")
+  if (process?.apparmorProfile && process.apparmorProfile !== "unconfined") no("process.apparmorProfile", 'this engine loads no AppArmor profiles: drop it, or say "unconfined"')
+  if (linux.mountLabel) no("linux.mountLabel", "this engine sets no SELinux labels: drop it")
+  if (linux.intelRdt) no("linux.intelRdt", "this engine does not manage resctrl groups: drop it")
+  if (Object.keys(linux.netDevices ?? {}).length > 0) no("linux.netDevices", "this engine moves no host interfaces: drop it")
+  if (linux.seccomp?.listenerPath) no("linux.seccomp.listenerPath", "this engine hands no seccomp notifications on: drop it")
+}
+
+function mapped(map: Parameters<typeof hostId>[0], id: number, kind: string): number {
+  const host = hostId(map, id)
+  if (host === undefined) throw new EngineError("INVALID_VALUE", `cannot use ${kind} ${id}: the container's user namespace has only ${map.map(({ containerID, size }) => `${containerID}–${containerID + size - 1}`).join(", ")}`, "choose a smaller id, or use --userns host")
+  return host
+}
+
+const devOptions = ({ mounts: list = [] }: Config): readonly string[] => list.find(({ destination }) => destination === "/dev")?.options ?? []
+
+function terminalOf({ terminal, user, consoleSize }: Process, placement: Placement, console: boolean): Terminal | undefined {
+  if (!terminal) return undefined
+  return { uid: user.uid, gid: user.gid, rows: consoleSize?.height ?? 0, columns: consoleSize?.width ?? 0, consoleSocket: placement.consoleSocket, console }
+}
+
+/**
+ * From a process with all power in its namespaces to the program: phase start.
+ *
+ * A filter can be loaded by whoever has CAP_SYS_ADMIN, or by anybody who has given up new privileges for good. Without the
+ * latter it is loaded while we still have the former; with it, it is the last thing before exec, so that it may be stricter than what we need ourselves.
+ */
+function programSteps(
+  process: Process, linux: Linux, host: Host, placement: Placement, hasTerminal: boolean, compiled: Compiled | undefined,
+): { readonly steps: readonly Step[]; readonly warnings: readonly string[] } {
+  const { user, noNewPrivileges = false } = process
+  const filter = seccomp(linux.seccomp, host, compiled)
+  const credentials = capabilities(process.capabilities, { uid: user.uid, userNamespace: isolated(linux.namespaces ?? [], "user"), host })
+  return {
+    steps: [
+      ...session(hasTerminal),
+      ...manners(process, linux.personality).filter(({ phase }) => phase === "start"),
+      ...place(process, placement.id),
+      ...(noNewPrivileges ? [] : filter),
+      ...credentials.before,
+      becomeUser(user),
+      ...credentials.after,
+      ...(noNewPrivileges ? [noNewPrivilegesStep, ...filter] : []),
+      ...exec(process, placement.init),
+    ],
+    warnings: credentials.warnings,
+  }
+}
+
+const of = ({ steps }: Grouped, phase: Phase): readonly Step[] => steps.filter((step) => step.phase === phase)
+
+/** The container's groups, or none: where there are no cgroups, or the placement wants none. */
+function groupOf(placement: Placement, linux: Linux, host: Host, make: (request: CgroupsRequest) => Grouped): Grouped {
+  const { cgroup } = placement
+  if (!cgroup) return { steps: [], warnings: [], attachesInChild: false, groups: {} }
+  return make({ resources: linux.resources ?? {}, path: cgroup.path, monitors: cgroup.monitors, host, sharesPids: !isNew(linux.namespaces ?? [], "pid") })
+}
+
+/** v1: the trees in which the container has a group, as mount(8) names them. */
+function hierarchies({ groups }: Grouped, { cgroups: { controllers } }: Host): readonly { readonly name: string; readonly options: readonly string[] }[] {
+  const byMount = Map.groupBy(Object.keys(groups).filter((name) => controllers[name] !== undefined), (name) => controllers[name] ?? "")
+  return [...byMount].map(([mount, options]) => ({ name: mount.slice(mount.lastIndexOf("/") + 1), options }))
+}
+
+function frameOf(
+  placement: Placement,
+  extras: Extras,
+  given: { outer: boolean; stay: 0 | 1 | 2; user: { uid: number; gid: number }; terminal: Terminal | undefined; host: Host; monitors: string | undefined },
+): Frame {
+  const { log, directory, runDirectory } = placement
+  return {
+    stay: given.stay,
+    outer: given.outer ? 1 : 0,
+    stdio: given.stay === 0 ? placement.stdio | STDIO.inherit : placement.stdio,
+    ...given.user,
+    status: `${directory}/status`,
+    boot: given.host.bootId,
+    log: log.path,
+    logBytes: log.maxBytes,
+    logFiles: log.maxFiles,
+    control: `${runDirectory}/control`,
+    detachKeys: Uint8Array.from(placement.detachKeys),
+    announce: placement.announce,
+    failed: extras.failed ?? [],
+    report: extras.report,
+    fault: extras.fault,
+    rows: given.terminal?.rows ?? 0,
+    columns: given.terminal?.columns ?? 0,
+    monitors: given.monitors,
+  }
+}
