@@ -9,7 +9,7 @@
  * @see OCI runtime-spec config-linux.md, "Devices"
  */
 
-import { posix } from "node:path"
+import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import type { Host, PathFacts } from "../model/host.ts"
 import type { Device, DeviceRule } from "../model/oci.ts"

@@ -12,7 +12,7 @@
  * Read on: files.ts; plan/mounts.ts, which says how each is made. OCI runtime-spec config.md, "Mounts".
  */
 
-import { posix } from "node:path"
+import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
 import type { Mount } from "../model/oci.ts"

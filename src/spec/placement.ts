@@ -12,7 +12,7 @@
  * Read on: model/placement.ts.
  */
 
-import { posix } from "node:path"
+import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import { signalNumber } from "../base/signals.ts"
 import type { Host } from "../model/host.ts"

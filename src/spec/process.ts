@@ -14,7 +14,7 @@
  * Read on: accounts.ts, capabilities.ts. OCI runtime-spec config.md, "Process".
  */
 
-import { posix } from "node:path"
+import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import { holds } from "../model/capabilities.ts"
 import type { Host } from "../model/host.ts"
