@@ -63,7 +63,7 @@ test-asan: setup-test native
 # The same suites on another kernel: TESTHOST is a program that boots a machine and runs the command after --.
 test-vm: setup-test build
 	@test -n "$(TESTHOST)" || { echo "make test-vm: set TESTHOST to a program that runs a command in a machine" >&2; exit 2; }
-	$(TESTHOST) --timeout 3000 -- sh -c 'exec $(BUN) tools/test.ts kernel faults cli smoke'
+	$(TESTHOST) --timeout 3400 --env PATIENCE=8 -- sh -c 'exec $(BUN) tools/test.ts kernel faults smoke'
 
 test-%: setup-test build
 	@$(BUN) tools/test.ts $*

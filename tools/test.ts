@@ -39,7 +39,7 @@ function argv({ kind, run, seconds }: Suite, report: string): string[] {
         PROGRAM.bun!(),
         "test",
         "--timeout",
-        String(Math.min(seconds, 120) * 1000),
+        String(Math.min(seconds, 120) * 1000 * patience),
         "--reporter=junit",
         `--reporter-outfile=${report}`,
         ...run.map((path) => `./${path}`),
@@ -79,6 +79,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.exit(130)
   })
 
+/** A slow machine (an emulated one) needs more of it: a factor for all times. */
+const patience = Number(process.env.PATIENCE ?? 1)
+
 /** The exit status; undefined if the time was up. */
 function execute(words: readonly string[], env: NodeJS.ProcessEnv, seconds: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -86,10 +89,13 @@ function execute(words: readonly string[], env: NodeJS.ProcessEnv, seconds: numb
     const child = spawn(words[0]!, words.slice(1), { env, stdio: ["ignore", "inherit", "inherit"], detached: true })
     running = child.pid
     let late = false
-    const timer = setTimeout(() => {
-      late = true
-      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
-    }, seconds * 1000)
+    const timer = setTimeout(
+      () => {
+        late = true
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
+      },
+      seconds * 1000 * patience,
+    )
     child.on("error", reject)
     child.on("exit", (code) => {
       clearTimeout(timer)
@@ -119,11 +125,11 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     outcome.failed += 1
     process.stdout.write(`✗ ${suite.name}: ${why}\n`)
   }
-  if (status === undefined) complain(`not done after ${suite.seconds} s`)
+  if (status === undefined) complain(`not done after ${suite.seconds * patience} s`)
   else if (status !== 0 && outcome.failed === 0) complain(`broke off with status ${status}`)
   else if (outcome.passed + outcome.failed === 0) complain("ran no case")
 
-  const things = await left(before, temporary, 5000)
+  const things = await left(before, temporary, 5000 * patience)
   if (things.length > 0) complain(`left behind:\n    ${things.slice(0, 20).join("\n    ")}`)
   // What is still mounted below it must not be emptied with it.
   if (!things.some((thing) => thing.startsWith(`mount ${temporary}/`)))

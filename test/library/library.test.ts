@@ -4,21 +4,17 @@
 
 import assert from "node:assert/strict"
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { after, before, test } from "node:test"
-import type * as Library from "../../src/index.ts"
-
-// Node knows a package by its own name; the compiler shall look at the source, not at what was built from it.
-const name: string = "minicontainer"
-const { EngineError, open, VERSION }: typeof Library = await import(name)
+import { type Engine, EngineError, open, type Request, VERSION } from "minicontainer"
 
 let base: string
-let engine: Library.Engine
+let engine: Engine
 
 before(async () => {
-  base = mkdtempSync(join(tmpdir(), "library-"))
+  // Not below /tmp, which may be a tmpfs: an overlay's changes belong on a disk.
+  base = mkdtempSync("/var/tmp/mctest-library-")
   mkdirSync(join(base, "rootfs/bin"), { recursive: true })
   copyFileSync("/bin/busybox", join(base, "rootfs/bin/busybox"))
   for (const applet of ["sh", "cat", "echo"]) symlinkSync("busybox", join(base, "rootfs/bin", applet))
@@ -26,7 +22,7 @@ before(async () => {
 })
 after(() => rmSync(base, { recursive: true, force: true }))
 
-const request = (...args: string[]): Library.Request => ({ rootfs: join(base, "rootfs"), args, remove: true })
+const request = (...args: string[]): Request => ({ rootfs: join(base, "rootfs"), args, remove: true })
 
 test("run gives streams, and the exit code when it ends", async () => {
   const { stdout, stderr, exited } = await engine.run(request("sh", "-c", "echo out; echo err >&2; exit 3"))
