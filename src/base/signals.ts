@@ -12,8 +12,38 @@ import { EngineError } from "./errors.ts"
 
 /** The names without SIG; the index is the number. */
 const NAMES = [
-  "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-  "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+  "",
+  "HUP",
+  "INT",
+  "QUIT",
+  "ILL",
+  "TRAP",
+  "ABRT",
+  "BUS",
+  "FPE",
+  "KILL",
+  "USR1",
+  "SEGV",
+  "USR2",
+  "PIPE",
+  "ALRM",
+  "TERM",
+  "STKFLT",
+  "CHLD",
+  "CONT",
+  "STOP",
+  "TSTP",
+  "TTIN",
+  "TTOU",
+  "URG",
+  "XCPU",
+  "XFSZ",
+  "VTALRM",
+  "PROF",
+  "WINCH",
+  "IO",
+  "PWR",
+  "SYS",
 ] as const
 const OTHER_NAMES: Readonly<Record<string, number>> = { IOT: 6, CLD: 17, POLL: 29 }
 const RTMIN = 34
@@ -33,7 +63,10 @@ export function signalNumber(text: string): number {
       : (OTHER_NAMES[word] ?? NAMES.findIndex((name) => name === word && name !== ""))
   const known = (number >= 1 && number < NAMES.length) || (number >= RTMIN && number <= RTMAX)
   if (known && word !== "") return number
-  throw new EngineError("INVALID_VALUE", `cannot read the signal "${text}": it is neither a name like SIGTERM nor a number from 1 to ${RTMAX}`)
+  throw new EngineError(
+    "INVALID_VALUE",
+    `cannot read the signal "${text}": it is neither a name like SIGTERM nor a number from 1 to ${RTMAX}`,
+  )
 }
 
 /** The name of a signal: `SIGTERM`, `SIGRTMIN+3`; an unknown number as it is. */

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test"
 import { canIdmap, canShiftLayers } from "./idmap.ts"
 
 const check = (filesystem: string, kernel: readonly [number, number], can: boolean) =>
-  test(`${filesystem} on ${kernel.join(".")} ${can ? "can" : "cannot"} be idmapped`, () => expect(canIdmap(filesystem, kernel)).toBe(can))
+  test(`${filesystem} on ${kernel.join(".")} ${can ? "can" : "cannot"} be idmapped`, () =>
+    expect(canIdmap(filesystem, kernel)).toBe(can))
 
 check("ext4", [5, 11], false)
 check("ext4", [5, 12], true)
@@ -19,5 +20,12 @@ check("fuse.sshfs", [6, 18], false)
 check("constructor", [6, 18], false)
 
 test("overlay takes shifted layers from 5.19 on", () => {
-  expect([[4, 19], [5, 18], [5, 19], [6, 0]].map(([major, minor]) => canShiftLayers([major!, minor!]))).toEqual([false, false, true, true])
+  expect(
+    [
+      [4, 19],
+      [5, 18],
+      [5, 19],
+      [6, 0],
+    ].map(([major, minor]) => canShiftLayers([major!, minor!])),
+  ).toEqual([false, false, true, true])
 })

@@ -180,14 +180,22 @@ export interface Resources {
   readonly blockIO?: {
     readonly weight?: number
     readonly leafWeight?: number
-    readonly weightDevice?: readonly { readonly major: number; readonly minor: number; readonly weight?: number; readonly leafWeight?: number }[]
+    readonly weightDevice?: readonly {
+      readonly major: number
+      readonly minor: number
+      readonly weight?: number
+      readonly leafWeight?: number
+    }[]
     readonly throttleReadBpsDevice?: readonly Throttle[]
     readonly throttleWriteBpsDevice?: readonly Throttle[]
     readonly throttleReadIOPSDevice?: readonly Throttle[]
     readonly throttleWriteIOPSDevice?: readonly Throttle[]
   }
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[]
-  readonly network?: { readonly classID?: number; readonly priorities?: readonly { readonly name: string; readonly priority: number }[] }
+  readonly network?: {
+    readonly classID?: number
+    readonly priorities?: readonly { readonly name: string; readonly priority: number }[]
+  }
   readonly rdma?: Readonly<Record<string, { readonly hcaHandles?: number; readonly hcaObjects?: number }>>
   /** cgroup v2: file name → text, written as it is. */
   readonly unified?: Readonly<Record<string, string>>

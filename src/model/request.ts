@@ -75,8 +75,22 @@ export interface Request {
 }
 
 export type MountRequest =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly?: boolean; readonly propagation?: string; readonly recursive?: boolean; readonly createSource?: boolean }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly options?: readonly string[] }
+  | {
+      readonly kind: "bind"
+      readonly source: string
+      readonly target: string
+      readonly readOnly?: boolean
+      readonly propagation?: string
+      readonly recursive?: boolean
+      readonly createSource?: boolean
+    }
+  | {
+      readonly kind: "tmpfs"
+      readonly target: string
+      readonly sizeBytes?: number
+      readonly mode?: number
+      readonly options?: readonly string[]
+    }
 
 /** Another program for a container that runs: the words of `docker exec`. */
 export interface ExecRequest {
