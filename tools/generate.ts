@@ -40,6 +40,19 @@ Exit statuses are Docker's: 125 the engine's own failure, 126 the program cannot
 `
 }
 
+/** Names of other rooms become links; pictures, which are indented, stay as they are. */
+function linked(text: string): string {
+  const pages = new Set(nouns())
+  const link = (line: string): string =>
+    line.replaceAll(/(?<![\w/`])([\w-]+)\.ts\b/g, (all, name: string) =>
+      pages.has(name) ? `[${name}](${name}.md)` : all,
+    )
+  return text
+    .split("\n")
+    .map((line) => (line.startsWith("    ") ? line : link(line)))
+    .join("\n")
+}
+
 /** A page of a room: its lesson, then where the same noun stands in the other layers. */
 function room(noun: string, text: string): string {
   const layers = [
@@ -50,18 +63,26 @@ function room(noun: string, text: string): string {
   ].filter(([path]) => existsSync(join(ROOT, path!)))
   return `# ${noun}
 
-${text}
+${linked(text)}
 
 ${layers.map(([path, what]) => `- [${path}](../../${path}): ${what}`).join("\n")}
 `
 }
 
+/** Files of src/plan/ that are read by themselves: not the parts of a room, which are named after it (`mounts-paths`). */
+function nouns(): string[] {
+  const all = readdirSync(join(ROOT, "src/plan"))
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+    .map((name) => name.slice(0, -".ts".length))
+  const isPart = (name: string): boolean => !/-v\d$/.test(name) && all.some((room) => name.startsWith(`${room}-`))
+  return all.filter((name) => !isPart(name)).toSorted()
+}
+
 function rooms(): Map<string, string> {
   const made = new Map<string, string>()
   const rows: string[] = []
-  for (const name of readdirSync(join(ROOT, "src/plan")).toSorted()) {
-    if (!name.endsWith(".ts") || name.endsWith(".test.ts")) continue
-    const noun = name.slice(0, -".ts".length)
+  for (const noun of nouns()) {
+    const name = `${noun}.ts`
     const text = lesson(readFileSync(join(ROOT, "src/plan", name), "utf8"))
     if (text === undefined) continue
     made.set(`docs/rooms/${noun}.md`, room(noun, text))
