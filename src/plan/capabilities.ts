@@ -111,7 +111,7 @@ export function capabilities(
         phase: "start",
         op: "bounding",
         mask: bounding,
-        does: `give up all but ${count(bounding)} for ever`,
+        does: bounding === 0n ? "give up every capability for ever" : `give up all but ${count(bounding)} for ever`,
         why: "what has left the bounding set no set-uid program below can bring back",
       },
       ...(nobody
