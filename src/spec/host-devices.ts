@@ -69,7 +69,7 @@ export function hostDevices(request: Request, host: Host): Given {
     const facts = host.paths[source]
     const refuse = (cause: string) => new EngineError("SOURCE_UNUSABLE", `cannot add the device ${source}: ${cause}`)
     if (facts === undefined || facts.kind === "missing") throw refuse("no such file or directory")
-    const target = posix.resolve(container)
+    const target = posix.resolve("/", container)
     const nodes =
       facts.kind === "directory"
         ? below(host, source, target)

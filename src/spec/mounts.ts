@@ -83,7 +83,7 @@ const named = (mount: MountRequest): string =>
 function target(mount: MountRequest): string {
   const refuse = (cause: string) => new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: ${cause}`)
   if (!mount.target.startsWith("/")) throw refuse("the target is not an absolute path")
-  const clean = posix.resolve(mount.target)
+  const clean = posix.resolve("/", mount.target)
   if (clean === "/") throw refuse("the target is the root itself")
   return clean
 }

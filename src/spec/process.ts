@@ -72,7 +72,7 @@ export function environment(list: readonly string[], changes: readonly string[])
 export function workingDirectory(path: string): string {
   if (!path.startsWith("/"))
     throw new EngineError("INVALID_VALUE", `cannot work in ${path}: the working directory is not an absolute path`)
-  return posix.resolve(path)
+  return posix.resolve("/", path)
 }
 
 /**

@@ -14,6 +14,8 @@ declare class TextDecoder {
 /** Text about paths: no file system behind it. */
 declare module "node:path/posix" {
   export function join(...parts: string[]): string
+  /** From an absolute path only: from any other it would ask the process where it is. */
+  export function resolve(absolute: `/${string}`, ...parts: string[]): string
   export function normalize(path: string): string
   export function dirname(path: string): string
   export function basename(path: string, suffix?: string): string
