@@ -61,7 +61,7 @@ export interface BecomeOptions {
   readonly cidFile?: string
   /** Called with each warning of the plan before the executor takes over. Must write synchronously. */
   readonly warn?: (line: string) => void
-  /** What the executor becomes if a step fails: this argv, followed by index, errno, detail and `does` of the step. */
+  /** What the executor becomes if a step fails: this argv, `reportWords` of words.ts, then index, errno, detail and `does` of the step. */
   readonly failed?: readonly string[]
 }
 

@@ -1,0 +1,101 @@
+/**
+ * The table of commands: what help lists, and where each page is.
+ *
+ * A page is loaded when its command is called: starting up is the larger half of `run`, so no command pays for another.
+ * Read on: main.ts, which looks commands up here; command.ts.
+ */
+
+import type { Command } from "./command.ts"
+
+export interface Row {
+  /** The heading in help; absent: not shown. */
+  readonly group?: "Run" | "Look" | "End" | "About"
+  readonly about: string
+  /** Other names, of one or two words. */
+  readonly also?: readonly string[]
+  readonly page: () => Promise<Command>
+}
+
+export const COMMANDS: Readonly<Record<string, Row>> = {
+  run: {
+    group: "Run",
+    about: "Run a program in a new container",
+    also: ["container run"],
+    page: async () => (await import("./commands/run.ts")).run,
+  },
+  exec: {
+    group: "Run",
+    about: "Run another program in a running container",
+    also: ["container exec"],
+    page: async () => (await import("./commands/exec.ts")).exec,
+  },
+  ps: {
+    group: "Look",
+    about: "List containers",
+    also: ["container ls", "container list", "container ps"],
+    page: async () => (await import("./commands/ps.ts")).ps,
+  },
+  logs: {
+    group: "Look",
+    about: "Print what a container has written",
+    also: ["container logs"],
+    page: async () => (await import("./commands/logs.ts")).logs,
+  },
+  inspect: {
+    group: "Look",
+    about: "Print all that is known of containers, as JSON",
+    also: ["container inspect"],
+    page: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  explain: {
+    group: "Look",
+    about: "Print every step that run would take, taking none",
+    page: async () => (await import("./commands/explain.ts")).explain,
+  },
+  stop: {
+    group: "End",
+    about: "End running containers, gently first",
+    also: ["container stop"],
+    page: async () => (await import("./commands/stop.ts")).stop,
+  },
+  rm: {
+    group: "End",
+    about: "Remove containers",
+    also: ["container rm", "container remove"],
+    page: async () => (await import("./commands/rm.ts")).rm,
+  },
+  info: {
+    group: "About",
+    about: "Print what this host offers and how many containers there are",
+    also: ["system info"],
+    page: async () => (await import("./commands/info.ts")).info,
+  },
+  version: {
+    group: "About",
+    about: "Print the version",
+    page: async () => (await import("./commands/version.ts")).version,
+  },
+  help: {
+    group: "About",
+    about: "Print help, also of one command",
+    page: async () => (await import("./commands/help.ts")).help,
+  },
+  report: {
+    about: "Say which step of a plan failed",
+    page: async () => (await import("./commands/report.ts")).report,
+  },
+}
+
+/** A command by the words it was called with: its row, and how many words its name took. */
+export function find(
+  argv: readonly string[],
+): { readonly name: string; readonly row: Row; readonly took: number } | undefined {
+  const [first = "", second] = argv
+  const two = `${first} ${second}`
+  for (const [name, row] of Object.entries(COMMANDS)) {
+    if (name === first) return { name, row, took: 1 }
+    if (row.also?.includes(two)) return { name, row, took: 2 }
+    if (row.also?.includes(first)) return { name, row, took: 1 }
+  }
+  return undefined
+}

@@ -1,0 +1,60 @@
+/**
+ * `minicontainer explain`: the plan of a container, before there is one, or of one that is there.
+ *
+ * Takes all that `run` takes and does none of it: no lease is taken, nothing is written.
+ * Read on: plan/explain.ts, how a step reads.
+ */
+
+import { EngineError } from "../../base/errors.ts"
+import type { Engine, Explained } from "../../engine/types.ts"
+import { command } from "../command.ts"
+import { text } from "../flags.ts"
+import { wantsColour } from "../io.ts"
+import { printDocument } from "../print/format.ts"
+import { requestOf } from "../request.ts"
+import { RUN_FLAGS } from "../run-flags.ts"
+
+/** What a page is made for, and what is assumed when stdout is no terminal. */
+const READABLE = 100
+
+export const explain = command({
+  name: "explain",
+  usage: "--rootfs DIR [COMMAND [ARG...]] | CONTAINER",
+  about: "Print every step that run would take, taking none",
+  details: "The options are those of run. With the name of a container, and no --rootfs: the steps that made it.",
+  examples: ["--rootfs / sh", "--rootfs / --memory 512m --format json sh", "web"],
+  options: { ...RUN_FLAGS, format: text({ value: "FORMAT", about: "json, or a Go template for the plan" }) },
+  optionsEnd: "first",
+  words: [0],
+  run: async ({ engine, io, options: { format, ...options }, words }) => {
+    const [container, ...more] = words
+    const explained =
+      options.rootfs === undefined && container !== undefined && more.length === 0
+        ? await existing(engine, container)
+        : await engine.explain(requestOf(options, words, io))
+    const { explainPlan, planJson } = await import("../../engine/words.ts")
+    if (format !== undefined) {
+      printDocument(io, format, planJson(explained.plan))
+      return
+    }
+    const how = { columns: Math.max(READABLE, io.columns ?? 0), colour: wantsColour(io, "stdout") }
+    const page = explainPlan(explained.plan, how)
+    io.write("stdout", page.endsWith("\n") ? page : `${page}\n`)
+  },
+})
+
+async function existing(engine: Engine, container: string): Promise<Explained> {
+  try {
+    return await engine.explainContainer(container)
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== "CONTAINER_NOT_FOUND") throw error
+    throw new EngineError(
+      error.code,
+      error.message,
+      "for a plan of a new one: minicontainer explain --rootfs DIR [COMMAND]",
+      {
+        cause: error,
+      },
+    )
+  }
+}

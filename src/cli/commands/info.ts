@@ -1,0 +1,20 @@
+/** `minicontainer info`: what this host offers, and what of it this engine uses. */
+
+import { command } from "../command.ts"
+import { text } from "../flags.ts"
+import { printDocument } from "../print/format.ts"
+import { outline } from "../print/outline.ts"
+
+export const info = command({
+  name: "info",
+  usage: "",
+  about: "Print what this host offers and how many containers there are",
+  examples: ["", "--format json"],
+  options: { format: text({ short: "f", value: "TEMPLATE", about: "json, or a Go template" }) },
+  words: [0, 0],
+  run: async ({ engine, io, options: { format } }) => {
+    const known = await engine.info()
+    if (format === undefined) io.write("stdout", outline(known))
+    else printDocument(io, format, known)
+  },
+})

@@ -1,0 +1,102 @@
+/**
+ * What a command may touch of the world: its two outputs, its environment, its terminal.
+ *
+ *     stdout   data, for people and programs       print, write
+ *     stderr   for people only                     warn, note
+ *
+ * Everything is written by write(2), at once and whole. The command may be replaced by the executor at any moment
+ * (process.execve), and Node's streams would then lose what they still hold, and leave a pipe non-blocking behind.
+ * Read on: main.ts.
+ */
+
+import { readFileSync, writeSync } from "node:fs"
+import { isatty } from "node:tty"
+
+export type Output = "stdout" | "stderr"
+
+export interface Io {
+  /** One line of data on stdout. */
+  print(line: string): void
+  /** Bytes as they are. @throws {BrokenPipe} if nobody reads stdout any more. Never for stderr. */
+  write(to: Output, bytes: string | Uint8Array): void
+  readonly terminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
+  /** Width of stdout's terminal; undefined: it is none. */
+  readonly columns: number | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Absolute: what relative paths on the command line are relative to. */
+  readonly cwd: string
+  /** @throws Node's error with a `code`. */
+  readFile(path: string): Uint8Array
+  /** Milliseconds since 1970. */
+  now(): number
+  /** The argv that starts this command again: what the executor becomes to tell of a failed step. */
+  readonly self: readonly string[]
+}
+
+/** The reader of stdout is gone: there is nothing more to do, and nothing to say. */
+export class BrokenPipe extends Error {
+  override readonly name = "BrokenPipe"
+}
+
+const DESCRIPTORS = { stdin: 0, stdout: 1, stderr: 2 } as const
+
+/** The real one. */
+export function stdio(): Io {
+  return {
+    print: (line) => writeWhole("stdout", `${line}\n`),
+    write: writeWhole,
+    terminal: {
+      get stdin() {
+        return isatty(DESCRIPTORS.stdin)
+      },
+      get stdout() {
+        return isatty(DESCRIPTORS.stdout)
+      },
+      get stderr() {
+        return isatty(DESCRIPTORS.stderr)
+      },
+    },
+    get columns() {
+      return isatty(DESCRIPTORS.stdout) ? process.stdout.columns || undefined : undefined
+    },
+    env: process.env,
+    get cwd() {
+      return process.cwd()
+    },
+    readFile: (path) => readFileSync(path),
+    now: () => Date.now(),
+    get self() {
+      // A compiled command is its own interpreter; its script lies in a file system that only it can see.
+      const script = process.argv[1]
+      return script === undefined || script.startsWith("/$bunfs/")
+        ? [process.execPath]
+        : [process.execPath, ...process.execArgv, script]
+    },
+  }
+}
+
+function writeWhole(to: Output, data: string | Uint8Array): void {
+  const bytes = typeof data === "string" ? Buffer.from(data) : data
+  let written = 0
+  while (written < bytes.length) {
+    try {
+      written += writeSync(DESCRIPTORS[to], bytes, written)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      // Somebody who shares the pipe with us made it non-blocking; it is full.
+      if (code === "EAGAIN") pause(5)
+      else if (to === "stderr") return
+      else if (code === "EPIPE") throw new BrokenPipe("stdout", { cause: error })
+      else throw error
+    }
+  }
+}
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** Colour on this output: only for a terminal that can show it, and never against NO_COLOR. */
+export function wantsColour(io: Io, output: Output): boolean {
+  return io.terminal[output] && !io.env.NO_COLOR && io.env.TERM !== "dumb"
+}

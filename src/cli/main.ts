@@ -1,0 +1,85 @@
+/**
+ * Door 1, the command line: argv in, text and an exit status out.
+ *
+ *     minicontainer --root /srv/mc run --rm --rootfs / sh
+ *                   ──────┬─────── ─┬─ ────────┬─────────
+ *                   global options  │          the page's own
+ *                                   a row of commands.ts, whose page is loaded now
+ *
+ * What is imported here, every command pays for. Nothing is: but the table, the flags and the words for errors.
+ * Read on: commands.ts; command.ts, what a page is; io.ts, what it may touch.
+ */
+
+import { EngineError } from "../base/errors.ts"
+import type { Engine } from "../engine/types.ts"
+import { COMMANDS, find } from "./commands.ts"
+import { tell } from "./failure.ts"
+import { bool, type OptionsOf, text } from "./flags.ts"
+import { BrokenPipe, type Io } from "./io.ts"
+import { didYouMean } from "./nearest.ts"
+import { parse, quoted } from "./parse.ts"
+
+/** Options in front of the command. */
+export const GLOBAL_FLAGS = {
+  root: text({ value: "DIR", about: "Where containers are kept (MINICONTAINER_ROOT)" }),
+  "run-root": text({ value: "DIR", about: "Where what ends with the machine is kept (MINICONTAINER_RUN_ROOT)" }),
+  debug: bool({ short: "D", about: "Show where an error came from (MINICONTAINER_DEBUG)" }),
+  version: bool({ short: "v", about: "Print the version" }),
+}
+
+/** Where the engine keeps things, and how it starts; absent: the engine's own defaults. */
+export interface Roots {
+  readonly root?: string
+  readonly runRoot?: string
+}
+
+const STATUS_OF_SIGPIPE = 128 + 13
+
+/**
+ * @param argv without the program's own name.
+ * @param open makes the engine; called once at most, after the command line has been understood.
+ * @returns the exit status. Does not return if the command becomes the executor.
+ */
+export async function main(argv: readonly string[], io: Io, open: (roots: Roots) => Promise<Engine>): Promise<number> {
+  let debug = Boolean(io.env.MINICONTAINER_DEBUG)
+  try {
+    const { options, words, help } = parse(argv, GLOBAL_FLAGS, { command: "", optionsEnd: "first" })
+    debug ||= options.debug
+    if (options.version) return await call("version", ["--short"], io, open, options)
+    if (help || words.length === 0) return await call("help", [], io, open, options)
+    const found = find(words)
+    if (!found) throw unknown(words[0]!)
+    return await call(found.name, words.slice(found.took), io, open, options)
+  } catch (error) {
+    return error instanceof BrokenPipe ? STATUS_OF_SIGPIPE : tell(error, io, debug)
+  }
+}
+
+async function call(
+  name: string,
+  argv: readonly string[],
+  io: Io,
+  open: (roots: Roots) => Promise<Engine>,
+  options: OptionsOf<typeof GLOBAL_FLAGS>,
+): Promise<number> {
+  const page = await COMMANDS[name]!.page()
+  return page.run(argv, { io, open: () => open(roots(options, io)) })
+}
+
+function roots(options: OptionsOf<typeof GLOBAL_FLAGS>, { env }: Io): Roots {
+  const root = options.root || env.MINICONTAINER_ROOT
+  const runRoot = options["run-root"] || env.MINICONTAINER_RUN_ROOT
+  return { ...(root && { root }), ...(runRoot && { runRoot }) }
+}
+
+function unknown(word: string): EngineError {
+  const names = Object.entries(COMMANDS).flatMap(([name, { group, also = [] }]) => (group ? [name, ...also] : []))
+  return new EngineError(
+    "USAGE",
+    `cannot run ${quoted(word)}: there is no such command`,
+    didYouMean(
+      word,
+      names.filter((name) => !name.includes(" ")),
+    ) ?? "all commands: minicontainer help",
+  )
+}
