@@ -89,8 +89,11 @@ export function explainPlan(
     for (const text of spell(call, "gives" in call ? call.gives : undefined)) put("call", text, gutter + 3, gutter + 7)
   }
   const heading = (name: string, text: string): void => {
-    const rule = "─".repeat(Math.max(columns - name.length - text.length - 6, 0))
-    out.push("", `${paint("phase", name)} ${paint("aside", `─── ${text} ${rule}`.trimEnd())}`, "")
+    const indent = name.length + 5
+    const [first = "", ...rest] = fold(text, columns, indent, indent)
+    const rule = rest.length > 0 ? "" : "─".repeat(Math.max(columns - indent - first.length - 1, 0))
+    out.push("", `${paint("phase", name)} ${paint("aside", `─── ${first} ${rule}`.trimEnd())}`)
+    out.push(...rest.map((part) => " ".repeat(indent) + paint("aside", part)), "")
   }
 
   const undos = plan.steps.filter(({ undo }) => undo).length
