@@ -60,6 +60,7 @@ export interface Capabilities {
 export interface Rlimit {
   /** `RLIMIT_NOFILE` … */
   readonly type: string
+  /** 18446744073709551615, which a double holds as 2^64, is no limit. */
   readonly soft: number
   readonly hard: number
 }

@@ -70,7 +70,8 @@ export function detachKeys(keys: string): readonly number[] {
   })
 }
 
-function stdio(request: Request): number {
+/** Bits of STDIO for a container, or for another program in it. */
+export function stdio(request: Pick<Request, "attach" | "detached" | "interactive" | "tty" | "signalProxy">): number {
   const streams = request.attach ?? ["stdout", "stderr", ...(request.interactive ? (["stdin"] as const) : [])]
   if (request.detached && request.attach?.length)
     throw new EngineError("INVALID_VALUE", "cannot run detached and attached at once", "leave out --detach or --attach")

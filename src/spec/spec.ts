@@ -90,7 +90,7 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   rootfs(request, host)
 
   const user = userNamespace(request, host)
-  const place = placement(request, host, user.own ? chosen : { ...chosen, idBase: undefined }, roots, scope)
+  const place = placement(request, host, chosen, roots, scope)
   if (user.own && chosen.idBase === undefined)
     throw new TypeError("a container with its own user namespace needs a leased id range")
   const ids = user.own && chosen.idBase !== undefined ? mappings(chosen.idBase) : undefined
