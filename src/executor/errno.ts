@@ -140,7 +140,6 @@ const ERRNOS: Readonly<Record<number, readonly [name: string, words: string]>> =
   131: ["ENOTRECOVERABLE", "state not recoverable"],
   132: ["ERFKILL", "operation not possible due to RF-kill"],
   133: ["EHWPOISON", "memory page has hardware error"],
-  132: ["ERFKILL", "operation not possible due to RF-kill"],
 }
 
 /** `EPERM`; a number that the table does not know as it is: `errno 4095`. */

@@ -1,0 +1,53 @@
+/**
+ * Whether a process still lives: a pid is a number that is given out again, so it means something only together with the time at which the
+ * process started, and with the boot in which it did.
+ *
+ *     pid 4711   start 918273 ticks since boot   boot 2520e58c-…
+ *
+ * Looking is all that is done with it: a signal to a pid could hit whoever has the number by then, so signals go through
+ * a pidfd (op open-process of plan/step.ts).
+ *
+ * Read on: states.ts. proc_pid_stat(5), fields 3 and 22; pidfd_open(2).
+ */
+
+import { readdirSync, readFileSync } from "node:fs"
+
+export interface ProcessMark {
+  readonly pid: number
+  /** Clock ticks since boot: field 22 of /proc/PID/stat. */
+  readonly start: number
+}
+
+/** When a process started; undefined if there is none with this pid, or only what is left until its parent has looked. */
+export function startOf(pid: number): number | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "latin1")
+  } catch {
+    return undefined
+  }
+  // The name in parentheses may hold anything, a closing parenthesis too; after the last one comes field 3, the state.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19])
+}
+
+export const isAlive = ({ pid, start }: ProcessMark): boolean => startOf(pid) === start
+
+/** This process. An execve(2) keeps both, so it is also the executor that it may become. */
+export const ownMark = (): ProcessMark => ({ pid: process.pid, start: startOf(process.pid) ?? 0 })
+
+/**
+ * Whether some process was started with this container's id in its arguments: its monitor has, from the first moment,
+ * before it could write a status. Reads every /proc/PID/cmdline, so it is for the rare case in which nothing else can tell.
+ */
+export function isNamedByProcess(id: string): boolean {
+  for (const pid of readdirSync("/proc")) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(id)) return true
+    } catch {
+      // It has ended since the listing.
+    }
+  }
+  return false
+}

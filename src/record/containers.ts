@@ -1,0 +1,285 @@
+/**
+ * Records of containers: one directory each, `containers/ID`.
+ *
+ *     container.json   who asked for what, when, and where it lies: written by commands, twice
+ *     config.json      the OCI configuration, as it was carried out
+ *     status           the monitor's
+ *     upper work log   the container's changes and output: touched by the executor alone
+ *
+ * The order of making, each step atomic, so that a SIGKILL anywhere leaves something that can be read:
+ *
+ *     1  containers/.new-PID-START-ID, with container.json     not a container yet; garbage once PID is dead
+ *     2  renamed to containers/ID                              a container in state created, of a living creator
+ *     3  names/NAME, ids/N                                     links to it; if the name is taken, 2 goes again
+ *     4  container.json with placement, config.json            from here on its undo can be computed
+ *
+ * and of removing: container.json → removed.json (it does not exist any more), the leases, the directory.
+ *
+ * Read on: leases.ts, states.ts. engine/reconcile.ts, which finds what a crash has left.
+ */
+
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs"
+import { EngineError } from "../base/errors.ts"
+import type { Config } from "../model/oci.ts"
+import type { Placement } from "../model/placement.ts"
+import type { Request } from "../model/request.ts"
+import { ownMark, type ProcessMark } from "./alive.ts"
+import { claimIds, claimName, release } from "./leases.ts"
+import { randomName } from "./names.ts"
+import {
+  codeOf,
+  containerDirectory,
+  discard,
+  nameLink,
+  readText,
+  runDirectory,
+  type Store,
+  unusable,
+  writeWhole,
+} from "./store.ts"
+
+export const VERSION = 1
+
+export interface Container {
+  readonly version: number
+  readonly id: string
+  readonly name: string
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string
+  readonly request: Request
+  readonly creator: ProcessMark & { readonly boot: string }
+  /** Absent until step 4. */
+  readonly placement?: Placement
+}
+
+/** A record that cannot be read. */
+export interface BrokenRecord {
+  readonly id: string
+  readonly why: string
+}
+
+const RECORD = "container.json"
+const REMOVED = "removed.json"
+
+/** What `createRecord` has taken: the container is in state created. */
+export interface Draft {
+  readonly record: Container
+  readonly directory: string
+  readonly runDirectory: string
+  /** Links that are this container's: `leases` of its placement. */
+  readonly leases: readonly string[]
+  /** The first of its 65,536 ids of the host, if it has its own. */
+  readonly idsBase?: number
+}
+
+export interface Wanted {
+  readonly request: Request
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string
+  /** Lease a range of ids. */
+  readonly ownIds: boolean
+  /** n random bytes. */
+  readonly random: (n: number) => Uint8Array
+  /**
+   * Asks that a container which has our name be held against the kernel: its creator may be dead, or it may be just ending.
+   * @returns whether it is worth trying once more.
+   */
+  readonly settle: (id: string) => Promise<boolean>
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
+
+/**
+ * Steps 1 to 3. Whatever it throws, nothing remains.
+ * @throws {EngineError} `INVALID_VALUE`, `NAME_TAKEN`, `STATE_UNUSABLE`.
+ */
+export async function createRecord(store: Store, { request, created, ownIds, random, settle }: Wanted): Promise<Draft> {
+  if (request.name !== undefined && !NAME.test(request.name))
+    throw new EngineError(
+      "INVALID_VALUE",
+      `cannot name a container ${JSON.stringify(request.name)}: a name has letters, digits, "_", "." and "-", begins with a letter or digit, and has at least two`,
+    )
+  const id = Buffer.from(random(32)).toString("hex")
+  const creator = { ...ownMark(), boot: store.boot }
+  const record = (name: string): Container => ({ version: VERSION, id, name, created, request, creator })
+  const directory = containerDirectory(store, id)
+  const links: string[] = []
+  let name = request.name ?? randomName(random, 0)
+  putDirectory(store, directory, record(name))
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const owner = await claimName(store, name, id)
+      if (owner === undefined) break
+      if (request.name !== undefined) {
+        if (attempt === 1 && (await settle(owner))) continue
+        throw new EngineError(
+          "NAME_TAKEN",
+          `cannot name the container "${name}": container ${owner.slice(0, 12)} has this name`,
+          `choose another name, or remove it: rm ${name}`,
+        )
+      }
+      name = randomName(random, attempt)
+      // Before the claim: whoever finds the link must find the name in the record.
+      writeWhole(`${directory}/${RECORD}`, text(record(name)))
+    }
+    links.push(nameLink(store, name))
+    const ids = ownIds ? await claimIds(store, id) : undefined
+    if (ids) links.push(ids.link)
+    const run = runDirectory(store, id)
+    make(run)
+    return { record: record(name), directory, runDirectory: run, leases: links, ...(ids && { idsBase: ids.base }) }
+  } catch (error) {
+    for (const link of links) release(link, id)
+    dropDraft(store, id)
+    throw error
+  }
+}
+
+/** Step 4. After it the first step of the plan may run. */
+export function finishRecord(draft: Draft, placement: Placement, config: Config): void {
+  writeWhole(`${draft.directory}/config.json`, text(config))
+  writeWhole(`${draft.directory}/${RECORD}`, text({ ...draft.record, placement }))
+}
+
+/** Takes a draft back that will never be a container: its plan could not be made. Nothing but the engine's own files is there yet. */
+export function dropRecord(store: Store, { record, leases }: Draft): void {
+  for (const link of leases) release(link, record.id)
+  dropDraft(store, record.id)
+}
+
+const text = (value: unknown): string => `${JSON.stringify(value, undefined, 1)}\n`
+
+function make(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+  } catch (error) {
+    throw unusable(directory, error)
+  }
+}
+
+function putDirectory(store: Store, directory: string, record: Container): void {
+  const { pid, start } = record.creator
+  const fresh = `${store.root}/containers/.new-${pid}-${start}-${record.id}`
+  make(fresh)
+  try {
+    writeFileSync(`${fresh}/${RECORD}`, text(record), { mode: 0o600 })
+    renameSync(fresh, directory)
+  } catch (error) {
+    discard(`${fresh}/${RECORD}`)
+    rmdirSync(fresh)
+    throw unusable(directory, error)
+  }
+}
+
+/** Both directories with the plain files in them. No step has run, so nothing below belongs to a container; anything deeper stays, and says so. */
+function dropDraft(store: Store, id: string): void {
+  for (const path of [runDirectory(store, id), containerDirectory(store, id)]) {
+    try {
+      // The record goes last: a directory without one counts as the remains of a removal.
+      const files = readdirSync(path).sort((a, b) => Number(a === RECORD) - Number(b === RECORD))
+      for (const file of files) discard(`${path}/${file}`)
+      rmdirSync(path)
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw unusable(path, error)
+    }
+  }
+}
+
+/** What a directory of containers/ is. */
+export type Found =
+  | { readonly kind: "container"; readonly record: Container }
+  /** It has no record: what a removal that was cut short has left. `leases`: what it may still hold. */
+  | { readonly kind: "remains"; readonly id: string; readonly leases: readonly string[] }
+  | { readonly kind: "broken"; readonly broken: BrokenRecord }
+  | { readonly kind: "nothing" }
+
+/** Reads one record. A container that goes while we look is nothing. */
+export function findRecord(store: Store, id: string): Found {
+  const directory = containerDirectory(store, id)
+  const json = readText(`${directory}/${RECORD}`)
+  if (json !== undefined) {
+    const record = parseRecord(json, id)
+    return typeof record === "string" ? { kind: "broken", broken: { id, why: record } } : { kind: "container", record }
+  }
+  const removed = readText(`${directory}/${REMOVED}`)
+  const record = removed === undefined ? undefined : parseRecord(removed, id)
+  const leases = typeof record === "object" ? (record.placement?.leases ?? []) : []
+  return existsSync(directory) ? { kind: "remains", id, leases } : { kind: "nothing" }
+}
+
+/** @returns what is wrong with it, if anything is. Unknown fields are kept. */
+export function parseRecord(json: string, id: string): Container | string {
+  let value: Partial<Container> | null
+  try {
+    value = JSON.parse(json)
+  } catch (error) {
+    return `${RECORD} is not JSON: ${(error as Error).message}`
+  }
+  if (typeof value !== "object" || value === null) return `${RECORD} is not an object`
+  if (value.version !== VERSION) return `${RECORD} has version ${value.version}, and only ${VERSION} is known`
+  if (value.id !== id) return `${RECORD} belongs to another container (${value.id})`
+  const texts = ["name", "created"] as const
+  for (const field of texts) if (typeof value[field] !== "string") return `${RECORD} has no ${field}`
+  if (typeof value.request !== "object" || value.request === null) return `${RECORD} has no request`
+  const { creator } = value
+  if (typeof creator?.pid !== "number" || typeof creator.start !== "number" || typeof creator.boot !== "string")
+    return `${RECORD} has no creator`
+  return value as Container
+}
+
+/** @throws {EngineError} `RECORD_BROKEN` */
+export function readConfig(store: Store, id: string): Config {
+  const path = `${containerDirectory(store, id)}/config.json`
+  const json = readText(path)
+  try {
+    if (json !== undefined) return JSON.parse(json) as Config
+  } catch (error) {
+    throw new EngineError("RECORD_BROKEN", `cannot read ${path}: ${(error as Error).message}`, undefined, {
+      cause: error,
+    })
+  }
+  throw new EngineError("RECORD_BROKEN", `cannot read ${path}: it does not exist`)
+}
+
+/** Ids of all directories of containers/, and what was being made there by whom. */
+export function listRecords(store: Store): {
+  readonly ids: readonly string[]
+  readonly drafts: readonly { readonly path: string; readonly creator: ProcessMark }[]
+} {
+  let names: readonly string[]
+  try {
+    names = readdirSync(`${store.root}/containers`)
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return { ids: [], drafts: [] }
+    throw unusable(`${store.root}/containers`, error)
+  }
+  const drafts = names.flatMap((name) => {
+    const [, pid, start] = /^\.new-(\d+)-(\d+)-/.exec(name) ?? []
+    return pid === undefined
+      ? []
+      : [{ path: `${store.root}/containers/${name}`, creator: { pid: Number(pid), start: Number(start) } }]
+  })
+  return { ids: names.filter((name) => !name.startsWith(".")).sort(), drafts }
+}
+
+/** The first step of removing: from here on nobody finds the container. False if somebody else was first. */
+export function disown(store: Store, id: string): boolean {
+  const directory = containerDirectory(store, id)
+  try {
+    renameSync(`${directory}/${RECORD}`, `${directory}/${REMOVED}`)
+    return true
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false
+    throw unusable(directory, error)
+  }
+}
+
+/** Takes away a draft directory (`.new-…`) whose creator is dead. */
+export function dropRemains(path: string): void {
+  discard(`${path}/${RECORD}`)
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw unusable(path, error)
+  }
+}
