@@ -2,9 +2,9 @@
  * The executor: carries out a plan. It knows no policy.
  *
  *   wire.c      bytes -> struct plan; trusts nothing
- *   ops.c       one op -> one kernel operation: perform()
+ *   ops*.c      one op -> one kernel operation: perform(); paths.c: names inside a root that may be hostile
  *   executor.c  main, the uses, the phases, undo in reverse: start(), unwind()
- *   join.c      the intermediate process that enters namespaces before it clones
+ *   join.c      the clone, and the intermediate process that enters namespaces before it
  *   log.c       the container's output as lines of a file, rotated
  *   monitor.c   what stays behind as the container's parent: stdio, log, attach socket, status, exit steps
  *   front.c     the caller's side: terminal, signals, exit code; speaks the attach protocol
@@ -56,7 +56,7 @@ struct plan {
   struct step *step;          /* forward steps, then undos */
   uint32_t steps, forward, slots;
   char **does;                /* of every forward step */
-  void *memory;               /* the arena and the wire: one mapping each */
+  void *memory;               /* the arena: one mapping. The wire is the caller's. */
   size_t memory_size;
 };
 
@@ -64,7 +64,9 @@ struct plan {
 const char *decode(struct plan *plan, const uint8_t *bytes, size_t size);
 void forget(struct plan *plan);
 
-/* What is known about the failure of a step. `step` is its index in the plan; detail is op-specific: exec gives e_machine of the file. */
+/* What is known about the failure of a step. `step` is its index in the plan; detail is op-specific, else 0:
+ * exec: ENOEXEC: e_machine of the file, 0xffff: no ELF file. EACCES: 1: a directory. ENOENT: 2: the file is there, its interpreter is not.
+ * hook: ECANCELED: its exit status, 128+n for a signal. Any step, EOWNERDEAD: the signal that killed the child in it (9: out of memory). */
 struct failure { uint32_t step; int32_t error; uint32_t detail; };
 
 /* A plan being carried out. One per process; the child inherits a copy. */
@@ -72,11 +74,15 @@ struct run {
   struct plan *plan;
   int slot[MAX_SLOTS];        /* fd, or -1: not given */
   uint8_t *done;              /* per forward step: 1 if it really did something */
-  bool pivoted;               /* paths resolve inside the root from here on */
+  int root, old_root;         /* the container's root once we are in it, and what to leave then; -1: paths are the host's */
+  int home;                   /* the mount namespace to go back to; -1: we are there */
+  bool joined;                /* the child entered namespaces in which others run */
   /* The child, once cloned. */
   pid_t vpid, pid;            /* as this process numbers it; as the host's /proc does */
   uint64_t start;             /* clock ticks since boot */
   int pidfd;
+  int socket;                 /* between parent and child until exec */
+  uint32_t detail;            /* of the step that has just failed; see struct failure */
   /* Stdio of the child: set by the monitor before start(); -1: inherited. */
   int in, out, err;
   /* The master side of the container's terminal, sent by the child; -1: none. */

@@ -30,8 +30,8 @@ enum op {
   OP_SET_MOUNT = 26, /* mount_setattr(2) */
   OP_MOUNT_POINT = 27, /* makes the missing parts of a mount point: directories, and a file at the end if kind is 1 */
   OP_MASK = 28, /* hides a file below a clone of the `null` device, a directory below a clone of the mount `empty`; looks which it is */
-  OP_PIVOT = 29, /* chdir(2), pivot_root(2): `target` becomes /, the old root lies on top of it */
-  OP_LEAVE_OLD_ROOT = 30, /* umount2(2) MNT_DETACH of the old root, chdir(2) to / */
+  OP_PIVOT = 29, /* chdir(2), chroot(2): every path now resolves inside `target`, while the old root stays mounted beside it (pivot_root(2) now would lay it on top of /, where `..` of a hostile link leads into it) */
+  OP_LEAVE_OLD_ROOT = 30, /* pivot_root(2), umount2(2) MNT_DETACH of the old root, chdir(2) to / */
   OP_UNMOUNT = 31, /* umount2(2) MNT_DETACH */
   OP_MAKE_NODE = 32, /* mknodat(2), fchmodat(2), fchownat(2) below a detached mount */
   OP_MAKE_DIR = 33, /* mkdirat(2), fchmodat(2), fchownat(2) below a detached mount; name "." sets the root's own mode and owner */
@@ -51,7 +51,7 @@ enum op {
   OP_SIGNAL = 51, /* pidfd_send_signal(2) to an open process */
   OP_AWAIT_EXIT = 52, /* poll(2) on an open process: ETIMEDOUT if it lives on after `ms` */
   OP_NETLINK = 60, /* socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first */
-  OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 */
+  OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 unless the process has joined others, who could then look into it */
   OP_HOSTNAME = 71, /* sethostname(2) */
   OP_DOMAINNAME = 72, /* setdomainname(2) */
   OP_RLIMIT = 73, /* prlimit(2), of the child in phase parent, else of this process */

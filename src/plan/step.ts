@@ -96,8 +96,8 @@ export const OPS = {
   "set-mount": { code: 26, about: "mount_setattr(2)", args: { target: "text", recursive: "number", set: "number", clear: "number", propagation: "number" } },
   "mount-point": { code: 27, about: "makes the missing parts of a mount point: directories, and a file at the end if kind is 1", args: { path: "text", kind: "number", mode: "number" } },
   mask: { code: 28, about: "hides a file below a clone of the `null` device, a directory below a clone of the mount `empty`; looks which it is", args: { path: "text", null: "fd", empty: "fd" } },
-  pivot: { code: 29, about: "chdir(2), pivot_root(2): `target` becomes /, the old root lies on top of it", args: { target: "text" } },
-  "leave-old-root": { code: 30, about: "umount2(2) MNT_DETACH of the old root, chdir(2) to /", args: {} },
+  pivot: { code: 29, about: "chdir(2), chroot(2): every path now resolves inside `target`, while the old root stays mounted beside it (pivot_root(2) now would lay it on top of /, where `..` of a hostile link leads into it)", args: { target: "text" } },
+  "leave-old-root": { code: 30, about: "pivot_root(2), umount2(2) MNT_DETACH of the old root, chdir(2) to /", args: {} },
   unmount: { code: 31, about: "umount2(2) MNT_DETACH", args: { target: "text" } },
   "make-node": {
     code: 32,
@@ -131,7 +131,7 @@ export const OPS = {
   netlink: { code: 60, about: "socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first", args: { protocol: "number", messages: "bytes", fds: "fds", offsets: "numbers" } },
 
   // What a process is.
-  "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1", args: { uid: "number", gid: "number", groups: "numbers" } },
+  "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 unless the process has joined others, who could then look into it", args: { uid: "number", gid: "number", groups: "numbers" } },
   hostname: { code: 71, about: "sethostname(2)", args: { name: "text" } },
   domainname: { code: 72, about: "setdomainname(2)", args: { name: "text" } },
   rlimit: { code: 73, about: "prlimit(2), of the child in phase parent, else of this process", args: { resource: "number", soft: "number", hard: "number" } },
