@@ -11,6 +11,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { ANSWERS } from "../src/base/errors.ts"
+import { commandPages } from "./docs-cli.ts"
 import { firstSentence, lesson } from "./lesson.ts"
 import { header } from "./ops.ts"
 
@@ -105,7 +106,7 @@ ${rows.join("\n")}
 
 /** Everything that is made, as it should be now. */
 export function make(): Made {
-  return new Map([["native/ops.gen.h", header()], ["docs/errors.md", errors()], ...rooms()])
+  return new Map([["native/ops.gen.h", header()], ["docs/errors.md", errors()], ...rooms(), ...commandPages()])
 }
 
 /** One line for each file that is not as it should be. */
