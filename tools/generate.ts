@@ -4,7 +4,7 @@
  *
  *     src/plan/step.ts          OPS              native/ops.gen.h
  *     src/base/errors.ts        ANSWERS          docs/errors.md
- *     src/plan/, src/spec/      lessons          docs/rooms/
+ *     src/plan/                 lessons          docs/rooms/, src/plan/README.md
  *     src/cli/                  commands, flags  docs/cli/
  */
 
@@ -87,7 +87,7 @@ function rooms(): Map<string, string> {
     const text = lesson(readFileSync(join(ROOT, "src/plan", name), "utf8"))
     if (text === undefined) continue
     made.set(`docs/rooms/${noun}.md`, room(noun, text))
-    rows.push(`| [${noun}](${noun}.md) | ${firstSentence(text).replaceAll("|", "\\|")} |`)
+    rows.push(`| [${noun}](${noun}.md) | ${about(text).replaceAll("|", "\\|")} |`)
   }
   made.set(
     "docs/rooms/README.md",
@@ -104,9 +104,43 @@ ${rows.join("\n")}
   return made
 }
 
+/** What a lesson is about, where its name stands before: "Overlay: many layers." is about "many layers". */
+const about = (text: string): string => firstSentence(text).replace(/^[A-Z][^:.]{2,24}: (?=[a-z])/, "")
+
+/** The way through the museum: the order that plan.ts names in its lesson, then what is left. */
+function readingOrder(): string {
+  const first = (noun: string): string =>
+    about(lesson(readFileSync(join(ROOT, "src/plan", `${noun}.ts`), "utf8")) ?? "")
+  const order = /^Read on, in this order: (.*)\.$/m.exec(
+    lesson(readFileSync(join(ROOT, "src/plan/plan.ts"), "utf8")) ?? "",
+  )
+  if (order === null) throw new Error("cannot make src/plan/README.md: plan.ts names no reading order")
+  const ordered = order[1]!.split(" ")
+  const rest = nouns().filter((noun) => !ordered.includes(noun) && noun !== "plan")
+  return `# The museum
+
+One room for each kernel primitive: what the kernel offers, the rule that holds, and the steps that follow from a
+\`config.json\`. Each reads alone, in ten minutes. Made from the lessons by \`make generate\`.
+
+Begin with [plan.ts](plan.ts), the table of contents: which rooms, in which order. Then:
+
+${ordered.map((noun, at) => `${at + 1}. [${noun}](${noun}.ts): ${first(noun)}`).join("\n")}
+
+When you need them:
+
+${rest.map((noun) => `- [${noun}](${noun}.ts): ${first(noun)}`).join("\n")}
+`
+}
+
 /** Everything that is made, as it should be now. */
 export function make(): Made {
-  return new Map([["native/ops.gen.h", header()], ["docs/errors.md", errors()], ...rooms(), ...commandPages()])
+  return new Map([
+    ["native/ops.gen.h", header()],
+    ["docs/errors.md", errors()],
+    ["src/plan/README.md", readingOrder()],
+    ...rooms(),
+    ...commandPages(),
+  ])
 }
 
 /** One line for each file that is not as it should be. */
