@@ -80,6 +80,12 @@ host   make the name=systemd cgroup /minicontainer
 host   make the name=systemd cgroup /minicontainer/monitors
 host   enter the name=systemd cgroup /minicontainer/monitors
 host   make the memory cgroup /minicontainer`)
+  const memory = make({}, {}, { own: { ...AT_ROOT, [at("memory")]: "/user.slice" } }).steps
+  expect(explain(memory.slice(0, 4))).toBe(`
+host   make the memory cgroup /minicontainer
+host   make the memory cgroup /minicontainer/monitors
+host   enter the memory cgroup /minicontainer/monitors
+host   make the memory cgroup /minicontainer/c1`)
   const everywhere = cgroupsV1({
     resources: {},
     path: "/minicontainer/c1",

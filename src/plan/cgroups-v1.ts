@@ -70,13 +70,12 @@ export function cgroupsV1({ resources, path, monitors, host, sharesPids }: Cgrou
   // Killing its process 1 ends a container that has a pid namespace. For one that has none there is cgroup.kill, and only v2 has that.
   const born = sharesPids === true && cgroups.unified !== undefined
   const unified = cgroups.unified === undefined ? undefined : tree(cgroups, cgroups.unified, ["unified"])
+  const moved =
+    monitors === undefined ? [] : all.filter((one) => holds(cgroups, one)).flatMap((one) => moveMonitor(one, monitors))
 
   return {
     steps: [
-      ...(monitors === undefined
-        ? []
-        : all.filter((one) => holds(cgroups, one)).flatMap((one) => moveMonitor(one, monitors))),
-      ...[...ours, ...(born && unified ? [unified] : [])].flatMap((one) => make(one, path)),
+      ...once([...moved, ...[...ours, ...(born && unified ? [unified] : [])].flatMap((one) => make(one, path))]),
       ...enforced.steps,
       ...(born && unified
         ? [
@@ -141,6 +140,12 @@ export function joinCgroupsV1({ resources, path, monitors, host }: CgroupsReques
     ...(monitors !== undefined && unified && { monitors: unified.at(monitors) }),
   }
 }
+
+/** Groups that are shared stand on the way to several others; they are made on the first. */
+const once = (steps: readonly Step[]): readonly Step[] =>
+  steps.filter(
+    ({ does, undo }, index) => undo !== undefined || steps.findIndex((other) => other.does === does) === index,
+  )
 
 const tree = (cgroups: Cgroups, mount: string, controllers: readonly string[]): Hierarchy => ({
   mount,

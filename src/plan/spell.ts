@@ -89,7 +89,7 @@ const SPELLING: Spelling = {
   rmdir: ({ path }) => [`rmdir(${quote(path)})`],
   write: ({ path, text }) => [`write(${quote(path)}, ${quote(text)})`],
   unlink: ({ path }) => [`unlink(${quote(path)})`],
-  "remove-tree": ({ path }) => [`unlinkat(${quote(path)}, AT_REMOVEDIR) after everything below it`],
+  "remove-tree": ({ path }) => [`unlinkat(${quote(path)}, AT_REMOVEDIR), and all below`],
   capture: ({ path, name }) => [`read(${quote(path)}) → ${printable(name)} in the status file`],
   mkfifo: ({ path, mode, uid, gid }) => [
     `mkfifo(${quote(path)}, ${octal(mode)})`,
