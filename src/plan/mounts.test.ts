@@ -35,9 +35,9 @@ const bind = (source: string, ...options: string[]): Mount => ({ destination: "/
 test("a volume is cloned outside, with the container's ids, and placed inside", () => {
   expect(said(bind("/data"))).toMatchInlineSnapshot(`
     "
-    parent clone the mount of /data with the container's ids ($userns) → \${mount 0}
+    parent clone the mount of /data with the container's ids ($userns) → $mount0
     child  make sure /v exists
-    child  attach it at /v                              (\${mount 0})"
+    child  attach it at /v                              ($mount0)"
   `)
 })
 test("a volume of one file is placed on a file", () => {
@@ -48,22 +48,22 @@ test("a volume of one file is placed on a file", () => {
 test("a file system that cannot show other ids is bound plainly, with a warning", () => {
   expect(said(bind("/merged"))).toMatchInlineSnapshot(`
     "
-    parent clone the mount of /merged                   → \${mount 0}
+    parent clone the mount of /merged                   → $mount0
     child  make sure /v exists
-    child  attach it at /v                              (\${mount 0})
+    child  attach it at /v                              ($mount0)
     warning: /merged has files that will show the owner nobody inside: its file system (overlay) cannot be shown with other ids; --userns host avoids it"
   `)
 })
 test("one mount below that cannot be shifted: each gets a call of its own", () => {
   expect(said(bind("/mixed"))).toMatchInlineSnapshot(`
     "
-    parent clone the mount of /mixed with the container's ids ($userns) → \${mount 0}
-    parent clone the mount of /mixed/a                  → \${mount 0.0}
-    parent clone the mount of /mixed/b with the container's ids ($userns) → \${mount 0.1}
+    parent clone the mount of /mixed with the container's ids ($userns) → $mount0
+    parent clone the mount of /mixed/a                  → $mount0_0
+    parent clone the mount of /mixed/b with the container's ids ($userns) → $mount0_1
     child  make sure /v exists
-    child  attach it at /v                              (\${mount 0})
-    child  attach it at /v/a                            (\${mount 0.0})
-    child  attach it at /v/b                            (\${mount 0.1})
+    child  attach it at /v                              ($mount0)
+    child  attach it at /v/a                            ($mount0_0)
+    child  attach it at /v/b                            ($mount0_1)
     warning: /mixed has files that will show the owner nobody inside: its file system (proc) cannot be shown with other ids; --userns host avoids it"
   `)
 })
@@ -86,9 +86,9 @@ test("proc of a pid namespace that is the host's is borrowed, if there is a user
   `)
   expect(said(proc, ["pid"])).toMatchInlineSnapshot(`
     "
-    parent clone the host's /proc                       → \${mount 0}
+    parent clone the host's /proc                       → $mount0
     child  make sure /proc exists
-    child  attach it at /proc                           (\${mount 0})"
+    child  attach it at /proc                           ($mount0)"
   `)
   expect(place(proc, ["pid", "user"]).child.at(-1)).toMatchObject({ op: "new-mount", type: "proc" })
 })
@@ -114,9 +114,11 @@ test("cgroup v1 is a tmpfs with a directory for each tree", () => {
     warning: nothing is mounted on /sys/fs/cgroup: this host has no cgroups"
   `)
 })
+test("a relative destination is below /", () => {
+  expect(place({ destination: "v", type: "tmpfs" }).child.at(-1)).toMatchObject({ op: "new-mount", target: "/v" })
+})
 test("what cannot be mounted is said before anything is done", () => {
   expect(() => place(bind("/gone"))).toThrow("cannot mount /gone on /v: no such file or directory")
-  expect(() => place({ destination: "v", type: "tmpfs" })).toThrow("a destination is an absolute path")
   expect(() => place({ destination: "/v", type: "tmpfs", options: ["tmpcopyup"] })).toThrow("tmpcopyup is not supported")
   expect(() => place(bind("/data"), ["user"])).toThrow("the container has no user namespace")
 })

@@ -90,11 +90,12 @@ export function mounts(given: Mounts): { readonly parent: readonly Step[]; reado
 }
 
 function place(mount: Mount, index: number, given: Mounts): Placed {
-  const { destination, type = "none" } = mount
-  if (!destination.startsWith("/")) throw new EngineError("INVALID_CONFIG", `cannot mount on ${destination}: a destination is an absolute path`)
+  const { type = "none" } = mount
+  // A relative destination is below /: so says the specification since 1.1.
+  const destination = mount.destination.startsWith("/") ? mount.destination : `/${mount.destination}`
   const options = readOptions(mount.options ?? [], destination)
-  const slot = `mount ${index}`
-  if (options.bind || type === "bind") return bind(mount, options, slot, given)
+  const slot = `mount${index}`
+  if (options.bind || type === "bind") return bind({ ...mount, destination }, options, slot, given)
 
   const owner = NAMESPACE_OF[type]
   if (owner && given.shifted && !given.isNew(owner.namespace)) return hosts(destination, owner.path, options, slot)
@@ -193,9 +194,9 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted, own
   return {
     parent: [
       clone(source, false, facts === undefined || can(facts.filesystem), slot),
-      ...inner.map(({ path, filesystem }, index) => clone(path, false, can(filesystem), `${slot}.${index}`)),
+      ...inner.map(({ path, filesystem }, index) => clone(path, false, can(filesystem), `${slot}_${index}`)),
     ],
-    child: [top, attach(slot, destination), ...inner.map(({ path }, index) => attach(`${slot}.${index}`, inside(path)))],
+    child: [top, attach(slot, destination), ...inner.map(({ path }, index) => attach(`${slot}_${index}`, inside(path)))],
     warning: `${source} has files that will show the owner nobody inside: its file system (${[...new Set(misfits.map(({ filesystem }) => filesystem))].join(", ")}) cannot be shown with other ids; --userns host avoids it`,
   }
 }

@@ -24,7 +24,8 @@ import { claims, removal } from "./claims.ts"
 import { capabilities } from "./capabilities.ts"
 import { cgroups, joinCgroup } from "./cgroups.ts"
 import { cgroupsV1, joinCgroupsV1 } from "./cgroups-v1.ts"
-import { deviceRules, deviceTree } from "./devices.ts"
+import { deviceRules } from "./device-rules.ts"
+import { deviceTree } from "./devices.ts"
 import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
@@ -37,7 +38,7 @@ import type { CgroupsRequest, Grouped } from "./cgroups-limits.ts"
 import { becomeUser, exec, limits, manners, noNewPrivileges as noNewPrivilegesStep, place } from "./process.ts"
 import { maskSource, protect } from "./protection.ts"
 import { clocks, names, sysctls } from "./settings.ts"
-import { seccomp } from "./seccomp.ts"
+import { type Compiled, seccomp } from "./seccomp.ts"
 import type { Frame, Phase, Plan, Step, Undo } from "./step.ts"
 import { consoleSocket, openTerminal, session, type Terminal } from "./terminal.ts"
 
@@ -49,10 +50,6 @@ export interface Extras {
   readonly report?: number
   /** For tests: the step that fails. */
   readonly fault?: number
-}
-export interface Compiled {
-  readonly program: Uint8Array
-  readonly flags: number
 }
 
 /**
@@ -233,7 +230,7 @@ function programSteps(
   process: Process, linux: Linux, host: Host, placement: Placement, hasTerminal: boolean, compiled: Compiled | undefined,
 ): { readonly steps: readonly Step[]; readonly warnings: readonly string[] } {
   const { user, noNewPrivileges = false } = process
-  const filter = seccomp(linux.seccomp, host, compiled)
+  const filter = linux.seccomp ? seccomp(linux.seccomp, host, compiled) : []
   const credentials = capabilities(process.capabilities, { uid: user.uid, userNamespace: isolated(linux.namespaces ?? [], "user"), host })
   return {
     steps: [

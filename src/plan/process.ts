@@ -136,11 +136,14 @@ export function place({ cwd }: Process, id: string): readonly Step[] {
 }
 
 /** Phase start: the program's user. */
-export const becomeUser = ({ uid, gid, additionalGids = [] }: Process["user"]): Step => ({
-  phase: "start", op: "set-ids", uid, gid, groups: additionalGids,
-  does: `become user ${uid}, group ${gid}${additionalGids.length > 0 ? ` and ${additionalGids.join(", ")}` : ""}`,
-  why: "groups first: who is not root may not change them any more",
-})
+export function becomeUser({ uid, gid, additionalGids = [] }: Process["user"]): Step {
+  const others = additionalGids.filter((group) => group !== gid)
+  return {
+    phase: "start", op: "set-ids", uid, gid, groups: additionalGids,
+    does: `become user ${uid}, group ${gid}${others.length > 0 ? ` and ${others.join(", ")}` : ""}`,
+    why: "groups first: who is not root may not change them any more",
+  }
+}
 
 /** Phase start, after the capabilities. */
 export const noNewPrivileges: Step = {

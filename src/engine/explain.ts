@@ -1,0 +1,24 @@
+/**
+ * Explain: the plan, and nothing but the plan.
+ *
+ * Read on: prepare.ts, which makes it; plan/explain.ts, which prints it.
+ */
+
+import { EngineError } from "../base/errors.ts"
+import type { Request } from "../model/request.ts"
+import { findRecord, readConfig } from "../record/containers.ts"
+import { find } from "./find.ts"
+import { planOfRecord, preview } from "./prepare.ts"
+import type { Explained } from "./types.ts"
+import type { World } from "./world.ts"
+
+export const explain = async (world: World, request: Request): Promise<Explained> => preview(world, request)
+
+export async function explainContainer(world: World, container: string): Promise<Explained> {
+  const store = world.store()
+  const id = find(store, container)
+  const found = findRecord(store, id)
+  if (found.kind !== "container" || !found.record.placement) throw new EngineError("RECORD_BROKEN", `cannot explain ${container}: its record is not complete`, `remove it: rm -f ${container}`)
+  const config = readConfig(store, id)
+  return { config, plan: planOfRecord(world, config, found.record.placement) }
+}

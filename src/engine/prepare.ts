@@ -1,0 +1,160 @@
+/**
+ * Prepare: everything between a request and the executor.
+ *
+ *     request ─▶ host facts ─▶ record and leases ─▶ config.json, placement ─▶ plan ─▶ wire
+ *                              (from here on a crash leaves something that reconcile finds)
+ *
+ * Nothing of the container exists until the executor runs the first step; until then a failure takes back a few files of ours.
+ *
+ * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
+ */
+
+import { chownSync, readFileSync, writeFileSync } from "node:fs"
+import { EngineError } from "../base/errors.ts"
+import { toldOf, toldWords } from "../executor/sentence.ts"
+import { readAccounts } from "../host/accounts.ts"
+import { requireRoot } from "../host/host.ts"
+import type { Host } from "../model/host.ts"
+import type { Config } from "../model/oci.ts"
+import type { Placement } from "../model/placement.ts"
+import type { Request } from "../model/request.ts"
+import { containerPlan, type Extras } from "../plan/plan.ts"
+import type { Plan } from "../plan/step.ts"
+import { encode } from "../plan/wire.ts"
+import { createRecord, type Draft, dropRecord, finishRecord } from "../record/containers.ts"
+import { userNamespace } from "../spec/namespaces.ts"
+import { pathsOf, type Specified, specify } from "../spec/spec.ts"
+import { checkRequest } from "../spec/validate.ts"
+import { settle } from "./reconcile.ts"
+import { compiledPolicy } from "./seccomp-cache.ts"
+import type { World } from "./world.ts"
+
+export interface Prepared {
+  readonly id: string
+  readonly plan: Plan
+  /** The file that holds the plan, for the executor. */
+  readonly wire: string
+}
+
+export interface PrepareOptions {
+  readonly cidFile?: string
+  readonly failed?: readonly string[]
+  readonly report?: number
+  /** For tests: the step that fails. */
+  readonly fault?: number
+  /** What was found wrong about the host at a first try. */
+  readonly corrected?: Partial<Host>
+}
+
+/** The facts that a request needs, about this host. */
+export function hostFor(world: World, request: Request): Host {
+  const { paths, devicesBelow } = pathsOf(request)
+  return world.host(paths, devicesBelow)
+}
+
+/** What `specify` needs besides the chosen values. */
+const surroundings = (world: World, request: Request, host: Host) => ({
+  host,
+  roots: { state: world.roots.state, run: world.roots.run },
+  scope: world.scope(),
+  accounts: readAccounts(request.rootfs),
+  hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
+})
+
+function textOf<K extends string>(key: K, path: string): { readonly [name in K]?: string } {
+  try {
+    return { [key]: readFileSync(path, "utf8") } as { readonly [name in K]: string }
+  } catch {
+    return {}
+  }
+}
+
+/**
+ * A container that is ready to be carried out, on disk.
+ * @throws {EngineError} for everything that can be known before the first step; then nothing remains.
+ */
+export async function prepare(world: World, request: Request, options: PrepareOptions = {}): Promise<Prepared> {
+  checkRequest(request)
+  const host = { ...hostFor(world, request), ...options.corrected }
+  requireRoot(host, "run a container")
+  const own = userNamespace(request, host).own
+  const draft = await createRecord(world.store(), {
+    request, created: world.now(), ownIds: own, random: world.random, settle: (id) => settle(world, id),
+  })
+  try {
+    if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id)
+    const specified = specify(request, {
+      ...surroundings(world, request, host),
+      chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
+    })
+    const plan = planOf(world, specified, host, options)
+    writeFiles(draft, specified)
+    finishRecord(draft, specified.placement, specified.config)
+    const wire = `${draft.runDirectory}/wire`
+    writeFileSync(wire, encode(plan), { mode: 0o600 })
+    return { id: draft.record.id, plan, wire }
+  } catch (error) {
+    dropRecord(world.store(), draft)
+    throw error
+  }
+}
+
+/** The same with values that would be chosen now; nothing is written, nothing leased. */
+export function preview(world: World, request: Request): { readonly config: Config; readonly plan: Plan } {
+  checkRequest(request)
+  const host = hostFor(world, request)
+  const own = userNamespace(request, host).own
+  const specified = specify(request, {
+    ...surroundings(world, request, host),
+    chosen: { id: "0".repeat(64), name: request.name ?? "chosen_name", idBase: own ? PREVIEW_IDS : undefined },
+  })
+  return { config: specified.config, plan: planOf(world, specified, host, {}) }
+}
+/** The first range of host ids; which one a container gets is chosen when it is made. */
+const PREVIEW_IDS = 0x40000000
+
+function planOf(world: World, { config, placement, warnings }: Specified, host: Host, options: PrepareOptions): Plan {
+  const extras: Extras = {
+    ...compiledPolicy(world, config, host),
+    ...(options.report !== undefined && { report: options.report }),
+    ...(options.fault !== undefined && { fault: options.fault }),
+  }
+  const plan = containerPlan(config, placement, host, extras)
+  return {
+    ...plan,
+    ...(options.failed && { frame: { ...plan.frame, failed: failedWords(plan, options.failed) } }),
+    warnings: [...warnings, ...plan.warnings],
+  }
+}
+
+/** The argv that tells of a failed step: the door's words, and what a sentence needs to know of the plan. */
+export function failedWords(plan: Plan, words: readonly string[]): readonly string[] {
+  const [ops, program] = toldWords(toldOf(plan))
+  return [...words, "--ops", ops, "--arg0", program]
+}
+
+/** /etc/hosts, hostname and resolv.conf of the container, which its root may change. */
+function writeFiles({ directory, idsBase = 0 }: Draft, { files, config }: Specified): void {
+  const owner = config.linux?.uidMappings?.length ? idsBase : 0
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(`${directory}/${name}`, text, { mode: 0o644 })
+    chownSync(`${directory}/${name}`, owner, owner)
+  }
+}
+
+/** `--cidfile`: made by us, or it is somebody else's. */
+function writeCidFile(path: string, id: string): void {
+  try {
+    writeFileSync(path, id, { flag: "wx", mode: 0o644 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new EngineError("INVALID_VALUE", `cannot write the container's id to ${path}: ${code === "EEXIST" ? "the file exists" : code}`, code === "EEXIST" ? "remove it, or name another" : undefined, { cause: error })
+  }
+}
+
+/** The plan of a container that exists, from its record, with the host as it is now. */
+export function planOfRecord(world: World, config: Config, placement: Placement): Plan {
+  const sources = (config.mounts ?? []).flatMap(({ source }) => (source?.startsWith("/") ? [source] : []))
+  return containerPlan(config, placement, world.host([...new Set([...sources, config.root?.path ?? "/"])]))
+}
+
