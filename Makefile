@@ -25,7 +25,7 @@ run: build
 
 # In a second make, which looks at files only after the first has set up and built what they depend on.
 build: native
-	@$(MAKE) dist/minicontainer dist/lib/index.js
+	@$(MAKE) -s dist/minicontainer dist/lib/index.js
 
 setup:
 	@tools/setup.sh build
