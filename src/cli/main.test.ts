@@ -36,6 +36,10 @@ describe("the door", () => {
     status: 125,
     stderr: "minicontainer: cannot use --rot: unknown flag\n  hint: did you mean --root?\n",
   })
+  check("ps --hlep", {
+    status: 125,
+    stderr: "minicontainer: cannot use --hlep: unknown flag\n  hint: did you mean --help?\n",
+  })
   check("--version", { stdout: "minicontainer version 0.1.0\n" })
   check("-v", { stdout: "minicontainer version 0.1.0\n" })
   check("version --format '{{.Client.Version}} {{.Server.Version}}'", { stdout: "0.1.0 0.1.0\n" })

@@ -130,7 +130,7 @@ function unknown(spelling: string, table: Table, how: How, within = spelling): E
   const where = within === spelling ? "" : ` in ${quoted(within)}`
   const near = didYouMean(
     spelling,
-    [...table.long.keys()].map((name) => `--${name}`),
+    [...table.long.keys(), "help"].map((name) => `--${name}`),
   )
   return new EngineError(
     "USAGE",
