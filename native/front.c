@@ -350,6 +350,7 @@ static int obey(uint8_t type, const uint8_t *payload, uint32_t length) {
 
 /* -1: go on. Else the front's exit status. */
 static int lost_monitor(void) {
+  if (raw) say("%s", "");   // the cursor stands wherever the container left it
   restore();
   bury();
   const char *rest = plan->frame[HEADER_OUTER].n == 1 ? ", and the container with it" : "; its processes may still run";
