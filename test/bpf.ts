@@ -102,13 +102,13 @@ export function device(program: Uint8Array): (access: DeviceAccess) => boolean {
         case 0x74:
           r[i.dst] = read(i.dst) >>> immediate
           break
-        case 0x56:
+        case 0x55:
           if (read(i.dst) !== immediate) pc += i.offset
           break
-        case 0x16:
-          if (read(i.dst) === immediate) pc += i.offset
+        case 0x05:
+          pc += i.offset
           break
-        case 0x46:
+        case 0x45:
           if (read(i.dst) & immediate) pc += i.offset
           break
         case 0x95:

@@ -49,12 +49,9 @@ export interface Compiled {
  * Phase start: before capabilities are dropped, or last with no_new_privs: plan.ts decides.
  * @param compiled the policy's program, if somebody has kept it.
  */
-export function seccomp(
-  policy: Seccomp,
-  host: Pick<Host, "arch">,
-  compiled: Compiled = compileSeccomp(policy, host),
-): readonly Step[] {
-  const { program, flags } = compiled
+export function seccomp(policy: Seccomp | undefined, host: Pick<Host, "arch">, compiled?: Compiled): readonly Step[] {
+  if (policy === undefined) return []
+  const { program, flags } = compiled ?? compileSeccomp(policy, host)
   if (flags & NEW_LISTENER)
     throw new EngineError(
       "UNSUPPORTED",

@@ -40,10 +40,11 @@ export const copy = (dst: number, src: number) => row(0xbc, dst, src)
 export const set = (dst: number, immediate: number) => row(0xb4, dst, 0, 0, immediate)
 export const and = (dst: number, immediate: number) => row(0x54, dst, 0, 0, immediate)
 export const shiftRight = (dst: number, bits: number) => row(0x74, dst, 0, 0, bits)
-/** BPF_JMP32: skip `offset` instructions if dst is not, is, shares a bit with, the immediate. */
-export const skipUnless = (dst: number, immediate: number, offset: number) => row(0x56, dst, 0, offset, immediate)
-export const skipIf = (dst: number, immediate: number, offset: number) => row(0x16, dst, 0, offset, immediate)
-export const skipIfAny = (dst: number, immediate: number, offset: number) => row(0x46, dst, 0, offset, immediate)
+/** BPF_JMP|BPF_JA: skip `offset` instructions. */
+export const skip = (offset: number) => row(0x05, 0, 0, offset)
+/** BPF_JMP, 64 bits, for kernels before 5.1 have no other: skip `offset` instructions if dst is not, or shares a bit with, the immediate. */
+export const skipUnless = (dst: number, immediate: number, offset: number) => row(0x55, dst, 0, offset, immediate)
+export const skipIfAny = (dst: number, immediate: number, offset: number) => row(0x45, dst, 0, offset, immediate)
 export const exit = () => row(0x95, 0)
 
 /** struct bpf_insn, 8 bytes each, little-endian. */
@@ -79,9 +80,9 @@ const LINES: Readonly<Record<number, (i: ExtendedInstruction, next: number) => s
   0xb4: (i) => `r${i.dst} = ${i.immediate}`,
   0x54: (i) => `r${i.dst} &= 0x${(i.immediate >>> 0).toString(16)}`,
   0x74: (i) => `r${i.dst} >>= ${i.immediate}`,
-  0x56: (i, next) => `if r${i.dst} != ${i.immediate} goto ${next + i.offset}`,
-  0x16: (i, next) => `if r${i.dst} == ${i.immediate} goto ${next + i.offset}`,
-  0x46: (i, next) => `if r${i.dst} & ${i.immediate} goto ${next + i.offset}`,
+  0x55: (i, next) => `if r${i.dst} != ${i.immediate} goto ${next + i.offset}`,
+  0x05: (i, next) => `goto ${next + i.offset}`,
+  0x45: (i, next) => `if r${i.dst} & ${i.immediate} goto ${next + i.offset}`,
   0x95: () => "exit",
 }
 
