@@ -16,7 +16,8 @@ import { join } from "node:path"
 const rounds = Number(process.argv[2] ?? 60)
 const base = mkdtempSync("/var/tmp/mctest-bench-")
 const rootfs = join(base, "rootfs")
-for (const directory of ["bin", "proc", "sys", "dev", "etc", "tmp"]) mkdirSync(join(rootfs, directory), { recursive: true })
+for (const directory of ["bin", "proc", "sys", "dev", "etc", "tmp"])
+  mkdirSync(join(rootfs, directory), { recursive: true })
 cpSync("/bin/busybox", join(rootfs, "bin/busybox"))
 for (const name of ["sh", "true"]) symlinkSync("busybox", join(rootfs, "bin", name))
 
@@ -31,7 +32,18 @@ writeFileSync(join(bundle, "config.json"), JSON.stringify(config))
 
 const command = join(import.meta.dir, "../dist/minicontainer")
 const runs: Readonly<Record<string, readonly string[]>> = {
-  minicontainer: [command, "--root", join(base, "state"), "--run-root", join(base, "run"), "run", "--rm", "--rootfs", rootfs, "/bin/true"],
+  minicontainer: [
+    command,
+    "--root",
+    join(base, "state"),
+    "--run-root",
+    join(base, "run"),
+    "run",
+    "--rm",
+    "--rootfs",
+    rootfs,
+    "/bin/true",
+  ],
   runc: ["runc", "--root", join(base, "runc"), "run", "--bundle", bundle, "bench"],
   crun: ["crun", "--root", join(base, "crun"), "run", "--bundle", bundle, "bench"],
   unshare: ["unshare", "-mpnuif", "/bin/true"],
@@ -39,9 +51,23 @@ const runs: Readonly<Record<string, readonly string[]>> = {
 const hybrid = existsSync("/sys/fs/cgroup/unified")
 if (hybrid && process.env["BENCH_PRIVATE"] === undefined) {
   // Everything once more, in a mount namespace where crun finds nothing to refuse.
-  const again = Bun.spawnSync(["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh", process.execPath, import.meta.path, String(rounds)], {
-    env: { ...process.env, BENCH_PRIVATE: "1" }, stdio: ["inherit", "inherit", "inherit"],
-  })
+  const again = Bun.spawnSync(
+    [
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      'umount /sys/fs/cgroup/unified; exec "$@"',
+      "sh",
+      process.execPath,
+      import.meta.path,
+      String(rounds),
+    ],
+    {
+      env: { ...process.env, BENCH_PRIVATE: "1" },
+      stdio: ["inherit", "inherit", "inherit"],
+    },
+  )
   rmSync(base, { recursive: true, force: true })
   process.exit(again.exitCode)
 }
@@ -64,5 +90,7 @@ const ours = median(times.get("minicontainer") ?? [])
 process.stdout.write(`run --rm of /bin/true, median of ${rounds} rounds\n`)
 for (const name of names) {
   const theirs = median(times.get(name) ?? [])
-  process.stdout.write(`${name.padEnd(15)}${theirs.toFixed(1).padStart(7)} ms   ours / this: ${(ours / theirs).toFixed(2)}\n`)
+  process.stdout.write(
+    `${name.padEnd(15)}${theirs.toFixed(1).padStart(7)} ms   ours / this: ${(ours / theirs).toFixed(2)}\n`,
+  )
 }

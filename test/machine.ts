@@ -8,13 +8,15 @@
  * anything else that is still there fails the test.
  */
 
-import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process"
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 /** The command under test: the built executable, or what the environment names (a path, and arguments in front). */
-export const COMMAND: readonly string[] = (process.env["MINICONTAINER"] ?? join(import.meta.dir, "../dist/minicontainer")).split(" ")
+export const COMMAND: readonly string[] = (
+  process.env["MINICONTAINER"] ?? join(import.meta.dir, "../dist/minicontainer")
+).split(" ")
 
 export interface Result {
   readonly code: number
@@ -32,7 +34,10 @@ export interface Machine extends Disposable {
   directory(name: string): string
   run(...args: readonly string[]): Result
   /** The same with stdin, environment or working directory. */
-  runWith(options: { input?: string | Uint8Array; env?: Record<string, string>; cwd?: string; timeoutMs?: number }, ...args: readonly string[]): Result
+  runWith(
+    options: { input?: string | Uint8Array; env?: Record<string, string>; cwd?: string; timeoutMs?: number },
+    ...args: readonly string[]
+  ): Result
   /** Started and not waited for. */
   start(options: SpawnOptions, ...args: readonly string[]): ChildProcess
   /** `run --rootfs` of the machine's root file system. */
@@ -43,7 +48,8 @@ export interface Machine extends Disposable {
   traces(): readonly string[]
 }
 
-const APPLETS = "sh ash cat echo ls ps id env hostname mount umount grep sleep true false head tail yes dd wc touch rm mkdir chmod chown stat stty tty kill trap test [ seq printf tr sed awk cut sort uname ulimit nproc df find date ln cp mv readlink ip ifconfig ping nc su mknod sha256sum vi top timeout pwd whoami xargs mkfifo od free setsid unshare nslookup hexdump base64 tee uniq"
+const APPLETS =
+  "sh ash cat echo ls ps id env hostname mount umount grep sleep true false head tail yes dd wc touch rm mkdir chmod chown stat stty tty kill trap test [ seq printf tr sed awk cut sort uname ulimit nproc df find date ln cp mv readlink ip ifconfig ping nc su mknod sha256sum vi top timeout pwd whoami xargs mkfifo od free setsid unshare nslookup hexdump base64 tee uniq"
 
 /** Roots lie in /var/tmp: an overlay's upper cannot be on an overlay, and /tmp may be a tmpfs. */
 export function newMachine(): Machine {
@@ -51,18 +57,29 @@ export function newMachine(): Machine {
   const root = join(base, "state")
   const runRoot = join(base, "run")
   const rootfs = join(base, "rootfs")
-  for (const directory of ["bin", "etc", "root", "tmp", "proc", "sys", "dev", "home/user", "usr/bin"]) mkdirSync(join(rootfs, directory), { recursive: true })
+  for (const directory of ["bin", "etc", "root", "tmp", "proc", "sys", "dev", "home/user", "usr/bin"])
+    mkdirSync(join(rootfs, directory), { recursive: true })
   cpSync("/bin/busybox", join(rootfs, "bin/busybox"))
   for (const applet of APPLETS.split(" ")) symlinkSync("busybox", join(rootfs, "bin", applet))
   const put = (path: string, text: string): void => void Bun.write(join(rootfs, path), text)
   put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
   put("etc/group", "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
 
-  const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", MINICONTAINER_ROOT: root, MINICONTAINER_RUN_ROOT: runRoot, TERM: "dumb" }
+  const env = {
+    PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    MINICONTAINER_ROOT: root,
+    MINICONTAINER_RUN_ROOT: runRoot,
+    TERM: "dumb",
+  }
   const [program = "", ...front] = COMMAND
   const runWith: Machine["runWith"] = ({ input, env: more, cwd, timeoutMs = 60_000 }, ...args) => {
     const { status, signal, stdout, stderr, error } = spawnSync(program, [...front, ...args], {
-      input: input ?? "", env: { ...env, ...more }, cwd: cwd ?? base, timeout: timeoutMs, maxBuffer: 1 << 30, killSignal: "SIGKILL",
+      input: input ?? "",
+      env: { ...env, ...more },
+      cwd: cwd ?? base,
+      timeout: timeoutMs,
+      maxBuffer: 1 << 30,
+      killSignal: "SIGKILL",
     })
     if (error && !("code" in error && error.code === "EPIPE")) throw error
     return { code: status ?? (signal ? 128 : -1), stdout: stdout.toString(), stderr: stderr.toString() }
@@ -70,13 +87,20 @@ export function newMachine(): Machine {
   const run: Machine["run"] = (...args) => runWith({}, ...args)
   const traces = (): readonly string[] => look(base, root)
   return {
-    command: COMMAND, root, runRoot, rootfs, runWith, run, traces,
+    command: COMMAND,
+    root,
+    runRoot,
+    rootfs,
+    runWith,
+    run,
+    traces,
     directory(name) {
       const path = join(base, name)
       mkdirSync(path, { recursive: true })
       return path
     },
-    start: (options, ...args) => spawn(program, [...front, ...args], { cwd: base, ...options, env: { ...env, ...options.env } }),
+    start: (options, ...args) =>
+      spawn(program, [...front, ...args], { cwd: base, ...options, env: { ...env, ...options.env } }),
     inside: (...args) => run("run", "--rm", "--rootfs", rootfs, ...args),
     must(...args) {
       const { code, stdout, stderr } = run(...args)
@@ -105,13 +129,19 @@ export function newMachine(): Machine {
 function cgroupParents(root: string): string[] {
   const scope = quietly(() => readFileSync(join(root, "id"), "utf8").trim(), "")
   if (scope === "") return []
-  return hierarchies().map((hierarchy) => join(hierarchy, `minicontainer-${scope.slice(0, 6)}`)).filter((path) => existsSync(path))
+  return hierarchies()
+    .map((hierarchy) => join(hierarchy, `minicontainer-${scope.slice(0, 6)}`))
+    .filter((path) => existsSync(path))
 }
 const hierarchies = (): string[] =>
-  readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => / - cgroup2? /.test(line)).map((line) => line.split(" ")[4] ?? "")
+  readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(" ")[4] ?? "")
 
 function rmdirQuietly(path: string): void {
-  for (const child of quietly(() => readdirSync(path, { withFileTypes: true }), [])) if (child.isDirectory()) spawnSync("rmdir", [join(path, child.name)])
+  for (const child of quietly(() => readdirSync(path, { withFileTypes: true }), []))
+    if (child.isDirectory()) spawnSync("rmdir", [join(path, child.name)])
   spawnSync("rmdir", [path])
 }
 
@@ -119,13 +149,16 @@ function rmdirQuietly(path: string): void {
 function look(base: string, root: string): readonly string[] {
   const seen: string[] = []
   for (const parent of cgroupParents(root))
-    for (const entry of readdirSync(parent, { withFileTypes: true })) if (entry.isDirectory() && entry.name !== "monitors") seen.push(`cgroup ${parent}/${entry.name}`)
+    for (const entry of readdirSync(parent, { withFileTypes: true }))
+      if (entry.isDirectory() && entry.name !== "monitors") seen.push(`cgroup ${parent}/${entry.name}`)
   for (const parent of cgroupParents(root)) {
     const pids = quietly(() => readFileSync(join(parent, "monitors/cgroup.procs"), "utf8").trim(), "")
     if (pids) seen.push(`monitors ${pids.replaceAll("\n", " ")}`)
   }
-  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) if (line.includes(base)) seen.push(`mount ${line.split(" ")[4]}`)
-  for (const directory of ["containers", "names", "ids"]) for (const name of quietly(() => readdirSync(join(root, directory)), [])) seen.push(`${directory}/${name}`)
+  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
+    if (line.includes(base)) seen.push(`mount ${line.split(" ")[4]}`)
+  for (const directory of ["containers", "names", "ids"])
+    for (const name of quietly(() => readdirSync(join(root, directory)), [])) seen.push(`${directory}/${name}`)
   for (const name of quietly(() => readdirSync(join(base, "run")), [])) seen.push(`run/${name}`)
   return seen.sort()
 }

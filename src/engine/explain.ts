@@ -6,19 +6,24 @@
 
 import { EngineError } from "../base/errors.ts"
 import type { Request } from "../model/request.ts"
-import { findRecord, readConfig } from "../record/containers.ts"
-import { find } from "./find.ts"
+import { readConfig } from "../record/containers.ts"
 import { planOfRecord, preview } from "./prepare.ts"
+import { see } from "./reconcile.ts"
 import type { Explained } from "./types.ts"
 import type { World } from "./world.ts"
 
 export const explain = async (world: World, request: Request): Promise<Explained> => preview(world, request)
 
 export async function explainContainer(world: World, container: string): Promise<Explained> {
-  const store = world.store()
-  const id = find(store, container)
-  const found = findRecord(store, id)
-  if (found.kind !== "container" || !found.record.placement) throw new EngineError("RECORD_BROKEN", `cannot explain ${container}: its record is not complete`, `remove it: rm -f ${container}`)
-  const config = readConfig(store, id)
-  return { config, plan: planOfRecord(world, config, found.record.placement) }
+  const {
+    record: { id, placement },
+  } = await see(world, container)
+  if (!placement)
+    throw new EngineError(
+      "RECORD_BROKEN",
+      `cannot explain ${container}: its record is not complete`,
+      `remove it: rm -f ${container}`,
+    )
+  const config = readConfig(world.store, id)
+  return { config, plan: planOfRecord(world, config, placement) }
 }

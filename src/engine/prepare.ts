@@ -13,6 +13,7 @@ import { chownSync, readFileSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
+import { devicesBelow } from "../host/devices.ts"
 import { requireRoot } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
 import type { Config } from "../model/oci.ts"
@@ -22,6 +23,7 @@ import { containerPlan, type Extras } from "../plan/plan.ts"
 import type { Plan } from "../plan/step.ts"
 import { encode } from "../plan/wire.ts"
 import { createRecord, type Draft, dropRecord, finishRecord } from "../record/containers.ts"
+import { timeOf } from "../record/time.ts"
 import { userNamespace } from "../spec/namespaces.ts"
 import { pathsOf, type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
@@ -48,15 +50,15 @@ export interface PrepareOptions {
 
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
-  const { paths, devicesBelow } = pathsOf(request)
-  return world.host(paths, devicesBelow)
+  const { paths, devicesBelow: directories } = pathsOf(request)
+  return world.host([...paths, ...devicesBelow(directories)])
 }
 
 /** What `specify` needs besides the chosen values. */
 const surroundings = (world: World, request: Request, host: Host) => ({
   host,
   roots: { state: world.roots.state, run: world.roots.run },
-  scope: world.scope(),
+  scope: world.scope,
   accounts: readAccounts(request.rootfs),
   hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
 })
@@ -78,8 +80,12 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   const host = { ...hostFor(world, request), ...options.corrected }
   requireRoot(host, "run a container")
   const own = userNamespace(request, host).own
-  const draft = await createRecord(world.store(), {
-    request, created: world.now(), ownIds: own, random: world.random, settle: (id) => settle(world, id),
+  const draft = await createRecord(world.store, {
+    request,
+    created: timeOf(world.now()),
+    ownIds: own,
+    random: world.random,
+    settle: (id) => settle(world, id),
   })
   try {
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id)
@@ -94,7 +100,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
     writeFileSync(wire, encode(plan), { mode: 0o600 })
     return { id: draft.record.id, plan, wire }
   } catch (error) {
-    dropRecord(world.store(), draft)
+    dropRecord(world.store, draft)
     throw error
   }
 }
@@ -148,7 +154,12 @@ function writeCidFile(path: string, id: string): void {
     writeFileSync(path, id, { flag: "wx", mode: 0o644 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new EngineError("INVALID_VALUE", `cannot write the container's id to ${path}: ${code === "EEXIST" ? "the file exists" : code}`, code === "EEXIST" ? "remove it, or name another" : undefined, { cause: error })
+    throw new EngineError(
+      "INVALID_VALUE",
+      `cannot write the container's id to ${path}: ${code === "EEXIST" ? "the file exists" : code}`,
+      code === "EEXIST" ? "remove it, or name another" : undefined,
+      { cause: error },
+    )
   }
 }
 
@@ -157,4 +168,3 @@ export function planOfRecord(world: World, config: Config, placement: Placement)
   const sources = (config.mounts ?? []).flatMap(({ source }) => (source?.startsWith("/") ? [source] : []))
   return containerPlan(config, placement, world.host([...new Set([...sources, config.root?.path ?? "/"])]))
 }
-

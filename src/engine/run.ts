@@ -10,7 +10,7 @@
 import { become as becomeExecutor } from "../executor/become.ts"
 import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import type { Request } from "../model/request.ts"
-import { prepare, type PrepareOptions } from "./prepare.ts"
+import { type PrepareOptions, prepare } from "./prepare.ts"
 import type { BecomeOptions, Running } from "./types.ts"
 import type { World } from "./world.ts"
 
@@ -22,13 +22,19 @@ export async function become(world: World, request: Request, { warn, ...options 
 }
 
 /** @param options for tests: the step that fails. */
-export async function run(world: World, request: Request, options: Pick<PrepareOptions, "fault"> = {}): Promise<Running> {
+export async function run(
+  world: World,
+  request: Request,
+  options: Pick<PrepareOptions, "fault"> = {},
+): Promise<Running> {
   const executor = world.executor()
   const { id, plan, wire } = await prepare(world, request, { ...options, report: REPORT_FD })
   const seen = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))
   const { stdin, stdout, stderr, exited, started } = spawnExecutor(executor, ["run", wire], plan, {
-    stdin: seen("stdin"), stdout: seen("stdout"), stderr: seen("stderr"),
+    stdin: seen("stdin"),
+    stdout: seen("stdout"),
+    stderr: seen("stderr"),
   })
   await started
   return { id, stdin, stdout, stderr, exited }

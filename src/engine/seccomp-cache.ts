@@ -22,13 +22,16 @@ const COMPILER = 1
 export function compiledPolicy(world: World, config: Config, host: Host): { readonly seccomp?: Compiled } {
   const policy = config.linux?.seccomp
   if (policy === undefined) return {}
-  const hash = createHash("sha256").update(JSON.stringify([COMPILER, WIRE_VERSION, host.arch, policy])).digest("hex")
+  const hash = createHash("sha256")
+    .update(JSON.stringify([COMPILER, WIRE_VERSION, host.arch, policy]))
+    .digest("hex")
   const directory = `${world.roots.state}/cache/seccomp`
   const path = `${directory}/${hash}`
   try {
     const bytes = readFileSync(path)
     // flags, then the program: a whole number of instructions of 8 bytes each.
-    if (bytes.length >= 16 && bytes.length % 8 === 0) return { seccomp: { flags: bytes.readUInt32LE(0), program: new Uint8Array(bytes.subarray(8)) } }
+    if (bytes.length >= 16 && bytes.length % 8 === 0)
+      return { seccomp: { flags: bytes.readUInt32LE(0), program: new Uint8Array(bytes.subarray(8)) } }
   } catch {
     // Not compiled yet.
   }

@@ -33,8 +33,12 @@ function readBelow(root: string, parts: readonly string[]): string | undefined {
   }
   try {
     let at = open(root, O_PATH | constants.O_DIRECTORY)
-    for (const part of parts.slice(0, -1)) at = open(`/proc/self/fd/${at}/${part}`, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY)
-    const file = open(`/proc/self/fd/${at}/${parts.at(-1)}`, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY)
+    for (const part of parts.slice(0, -1))
+      at = open(`/proc/self/fd/${at}/${part}`, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY)
+    const file = open(
+      `/proc/self/fd/${at}/${parts.at(-1)}`,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+    )
     const { size } = fstatSync(file)
     if (!fstatSync(file).isFile() || size > MOST_BYTES) return undefined
     const bytes = Buffer.alloc(MOST_BYTES)

@@ -19,20 +19,26 @@ export function claims({ directory, runDirectory, leases }: Placement): readonly
   return [
     ...leases.map(
       (path): Step => ({
-        phase: "host", op: "claim", path,
+        phase: "host",
+        op: "claim",
+        path,
         does: `find the lease ${path}`,
         why: "a name, or a range of ids, belongs to one container as long as its record lives",
         undo: { op: "unlink", path, when: "failure", does: `give back ${path}` },
       }),
     ),
     {
-      phase: "host", op: "claim", path: directory,
+      phase: "host",
+      op: "claim",
+      path: directory,
       does: `find the record ${directory}`,
       why: "it was written before the first step, so that whoever comes after a crash knows what to undo",
       undo: { op: "remove-tree", path: directory, when: "failure", does: `remove ${directory}` },
     },
     {
-      phase: "host", op: "claim", path: runDirectory,
+      phase: "host",
+      op: "claim",
+      path: runDirectory,
       does: `find the run directory ${runDirectory}`,
       why: "what only a running container needs lies there: its plan, its socket",
       undo: { op: "remove-tree", path: runDirectory, does: `remove ${runDirectory}` },
@@ -44,13 +50,22 @@ export function claims({ directory, runDirectory, leases }: Placement): readonly
 export function removal({ directory, leases }: Placement): readonly Step[] {
   return [
     {
-      phase: "end", op: "remove-tree", path: directory, must: false,
-      does: `remove ${directory}`, why: "the container was to leave nothing behind",
+      phase: "end",
+      op: "remove-tree",
+      path: directory,
+      must: false,
+      does: `remove ${directory}`,
+      why: "the container was to leave nothing behind",
     },
     ...leases.map(
       (path): Step => ({
-        phase: "end", op: "unlink", path, must: false, ok: ["ENOENT"],
-        does: `give back ${path}`, why: "the name and the ids can be used again",
+        phase: "end",
+        op: "unlink",
+        path,
+        must: false,
+        ok: ["ENOENT"],
+        does: `give back ${path}`,
+        why: "the name and the ids can be used again",
       }),
     ),
   ]

@@ -19,20 +19,31 @@ export function makeGate(runDirectory: string): readonly Step[] {
   const path = `${runDirectory}/gate`
   return [
     {
-      phase: "host", op: "mkfifo", path, mode: 0o600,
-      does: `make the gate ${path}`, why: "`start` writes to it",
+      phase: "host",
+      op: "mkfifo",
+      path,
+      mode: 0o600,
+      does: `make the gate ${path}`,
+      why: "`start` writes to it",
       undo: { op: "unlink", path, does: `remove ${path}` },
     },
     {
-      phase: "host", op: "open", path, flags: O_RDWR, gives: "gate",
-      does: "open the gate", why: "the child will wait on it, and could not find it from inside",
+      phase: "host",
+      op: "open",
+      path,
+      flags: O_RDWR,
+      gives: "gate",
+      does: "open the gate",
+      why: "the child will wait on it, and could not find it from inside",
     },
   ]
 }
 
 /** Phase gate. */
 export const waitAtGate: Step = {
-  phase: "gate", op: "gate", fifo: "gate",
+  phase: "gate",
+  op: "gate",
+  fifo: "gate",
   does: "wait for start",
   why: "the OCI runtime interface makes a container and starts it in two steps",
 }

@@ -30,14 +30,25 @@ const POINTS: Readonly<Record<HookName, Point>> = {
 }
 
 /** The steps of one kind of hook, in the config's order. @param bundle the directory of config.json. */
-export function hooks(name: HookName, { hooks, ociVersion, annotations = {} }: Config, { id, bundle }: { id: string; bundle: string }): readonly Step[] {
+export function hooks(
+  name: HookName,
+  { hooks, ociVersion, annotations = {} }: Config,
+  { id, bundle }: { id: string; bundle: string },
+): readonly Step[] {
   const { phase, status, must } = POINTS[name]
   // The pid is known only when the hook runs; the executor writes it between these two.
   const before = `${JSON.stringify({ ociVersion, id, status }).slice(0, -1)},"pid":`
   const after = `,${JSON.stringify({ bundle, annotations }).slice(1)}`
   return (hooks?.[name] ?? []).map(
     (hook: Hook): Step => ({
-      phase, op: "hook", path: hook.path, argv: hook.args ?? [hook.path], env: hook.env ?? [], before, after, timeout: hook.timeout ?? 0,
+      phase,
+      op: "hook",
+      path: hook.path,
+      argv: hook.args ?? [hook.path],
+      env: hook.env ?? [],
+      before,
+      after,
+      timeout: hook.timeout ?? 0,
       ...(must === false && { must }),
       does: `run the ${name} hook ${hook.path}`,
       why: "the config names it; it gets the container's state on its stdin",

@@ -29,17 +29,26 @@ export const mapText = (map: readonly IdMapping[]): string =>
 export function mapIds(uids: readonly IdMapping[], gids: readonly IdMapping[]): readonly Step[] {
   return [
     {
-      phase: "parent", op: "map-ids", kind: 1, text: mapText(gids),
+      phase: "parent",
+      op: "map-ids",
+      kind: 1,
+      text: mapText(gids),
       does: `map the group ids (${describe(gids)})`,
       why: "the same for groups, each a number of its own",
     },
     {
-      phase: "parent", op: "map-ids", kind: 0, text: mapText(uids),
+      phase: "parent",
+      op: "map-ids",
+      kind: 0,
+      text: mapText(uids),
       does: `map the user ids (${describe(uids)})`,
       why: "until this is written nobody inside has an id at all; afterwards its root is an ordinary number outside",
     },
     {
-      phase: "parent", op: "open-namespace", name: "user", gives: "userns",
+      phase: "parent",
+      op: "open-namespace",
+      name: "user",
+      gives: "userns",
       does: "open the child's user namespace",
       why: "mounts are shifted by this same map, so files on disk keep their ordinary owners",
     },
@@ -48,10 +57,19 @@ export function mapIds(uids: readonly IdMapping[], gids: readonly IdMapping[]): 
 
 /** Phase child, first: the clone starts with the ids of its maker, which mean nothing in its own namespace. */
 export const becomeRoot: Step = {
-  phase: "child", op: "set-ids", uid: 0, gid: 0, groups: [],
+  phase: "child",
+  op: "set-ids",
+  uid: 0,
+  gid: 0,
+  groups: [],
   does: "become root of the user namespace",
   why: "it owns all the other namespaces, so from here on it may mount, name and configure them, and nothing else",
 }
 
 const describe = (map: readonly IdMapping[]): string =>
-  map.map(({ containerID, hostID, size }) => `${containerID}–${containerID + size - 1} are ${hostID}–${hostID + size - 1} outside`).join(", ")
+  map
+    .map(
+      ({ containerID, hostID, size }) =>
+        `${containerID}–${containerID + size - 1} are ${hostID}–${hostID + size - 1} outside`,
+    )
+    .join(", ")

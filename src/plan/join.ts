@@ -23,15 +23,27 @@ export interface Target {
 
 /** Phase host and clone. @param cgroup the slot of a v2 group that the program is born in. */
 export function join({ pid, start, namespaces }: Target, { cgroup }: { readonly cgroup?: Slot }): readonly Step[] {
-  const kinds = namespaces.filter(({ type }) => type !== "time").reduce((flags: number, { type }) => flags | CLONE_NEW[type], 0)
+  const kinds = namespaces
+    .filter(({ type }) => type !== "time")
+    .reduce((flags: number, { type }) => flags | CLONE_NEW[type], 0)
   return [
     {
-      phase: "host", op: "open-process", pid, start, gives: "container",
+      phase: "host",
+      op: "open-process",
+      pid,
+      start,
+      gives: "container",
       does: `open the container's process ${pid}`,
       why: "an open process cannot be mistaken for a later one with the same number",
     },
     {
-      phase: "clone", op: "clone", flags: 0, ...(cgroup !== undefined && { cgroup }), join: ["container"], kinds: [kinds], gives: "child",
+      phase: "clone",
+      op: "clone",
+      flags: 0,
+      ...(cgroup !== undefined && { cgroup }),
+      join: ["container"],
+      kinds: [kinds],
+      gives: "child",
       does: `clone a process inside the container's ${namespaces.map(({ type }) => type).join(", ")}`,
       why: "the namespaces of a process can be entered by whoever may trace it",
     },

@@ -5,32 +5,68 @@ import { explain } from "./explain.ts"
 import { finishRoot, mounts } from "./mounts.ts"
 
 const directory = (filesystem: string, more: Partial<PathFacts> = {}): PathFacts => ({
-  kind: "directory", filesystem, mode: 0o755, uid: 0, gid: 0, locked: 0, ...more,
+  kind: "directory",
+  filesystem,
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  locked: 0,
+  ...more,
 })
 const host: Host = {
-  arch: "x86_64", kernel: [6, 1], kernelRelease: "6.1.0", hostname: "h", bootId: "b", uid: 0, capabilities: 0n, cpus: 2, memory: 1 << 30,
+  arch: "x86_64",
+  kernel: [6, 1],
+  kernelRelease: "6.1.0",
+  hostname: "h",
+  bootId: "b",
+  uid: 0,
+  capabilities: 0n,
+  cpus: 2,
+  memory: 1 << 30,
   cgroups: { mode: "v2", unified: "/sys/fs/cgroup", controllers: {}, base: {} },
-  userNamespaces: true, hardLimits: {}, lsm: { apparmor: false, selinux: false }, ipv6: true, seccomp: true,
+  userNamespaces: true,
+  hardLimits: {},
+  lsm: { apparmor: false, selinux: false },
+  ipv6: true,
+  seccomp: true,
   paths: {
     "/data": directory("ext4"),
     "/file": directory("ext4", { kind: "file" }),
     "/merged": directory("overlay"),
-    "/mixed": directory("ext4", { submounts: [{ ...directory("ext4"), path: "/mixed/b" }, { ...directory("proc"), path: "/mixed/a" }] as never }),
+    "/mixed": directory("ext4", {
+      submounts: [
+        { ...directory("ext4"), path: "/mixed/b" },
+        { ...directory("proc"), path: "/mixed/a" },
+      ] as never,
+    }),
     "/gone": directory("ext4", { kind: "missing" }),
   },
 }
 const all = new Set<NamespaceType>(["pid", "network", "mount", "ipc", "uts", "user", "cgroup"])
 const place = (mount: Mount, without: readonly NamespaceType[] = [], mode: "v1" | "v2" | "none" = "v2") =>
   mounts({
-    mounts: [mount], host: { ...host, cgroups: { ...host.cgroups, mode } }, shifted: !without.includes("user"),
-    isNew: (type) => all.has(type) && !without.includes(type), devices: true, ttyGroup: true, ownFiles: ["/own/hosts"],
-    hierarchies: [{ name: "memory", options: ["memory"] }, { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] }],
+    mounts: [mount],
+    host: { ...host, cgroups: { ...host.cgroups, mode } },
+    shifted: !without.includes("user"),
+    isNew: (type) => all.has(type) && !without.includes(type),
+    devices: true,
+    ttyGroup: true,
+    ownFiles: ["/own/hosts"],
+    hierarchies: [
+      { name: "memory", options: ["memory"] },
+      { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] },
+    ],
   })
 const said = (...args: Parameters<typeof place>): string => {
   const { parent, child, warnings } = place(...args)
   return explain([...parent, ...child]) + warnings.map((line) => `\nwarning: ${line}`).join("")
 }
-const bind = (source: string, ...options: string[]): Mount => ({ destination: "/v", type: "bind", source, options: ["rbind", "ridmap", ...options] })
+const bind = (source: string, ...options: string[]): Mount => ({
+  destination: "/v",
+  type: "bind",
+  source,
+  options: ["rbind", "ridmap", ...options],
+})
 
 test("a volume is cloned outside, with the container's ids, and placed inside", () => {
   expect(said(bind("/data"))).toMatchInlineSnapshot(`
@@ -93,7 +129,12 @@ test("proc of a pid namespace that is the host's is borrowed, if there is a user
   expect(place(proc, ["pid", "user"]).child.at(-1)).toMatchObject({ op: "new-mount", type: "proc" })
 })
 test("cgroup v1 is a tmpfs with a directory for each tree", () => {
-  const cgroup: Mount = { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev"] }
+  const cgroup: Mount = {
+    destination: "/sys/fs/cgroup",
+    type: "cgroup",
+    source: "cgroup",
+    options: ["ro", "nosuid", "noexec", "nodev"],
+  }
   expect(said(cgroup)).toMatchInlineSnapshot(`
     "
     child  make sure /sys/fs/cgroup exists
@@ -119,14 +160,22 @@ test("a relative destination is below /", () => {
 })
 test("what cannot be mounted is said before anything is done", () => {
   expect(() => place(bind("/gone"))).toThrow("cannot mount /gone on /v: no such file or directory")
-  expect(() => place({ destination: "/v", type: "tmpfs", options: ["tmpcopyup"] })).toThrow("tmpcopyup is not supported")
+  expect(() => place({ destination: "/v", type: "tmpfs", options: ["tmpcopyup"] })).toThrow(
+    "tmpcopyup is not supported",
+  )
   expect(() => place(bind("/data"), ["user"])).toThrow("the container has no user namespace")
 })
 test("the root is made read-only when all is in place", () => {
-  expect(explain(finishRoot({ ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rslave" } }))).toMatchInlineSnapshot(`
+  expect(
+    explain(
+      finishRoot({ ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rslave" } }),
+    ),
+  ).toMatchInlineSnapshot(`
     "
     child  make the root file system read-only
     child  make the root file system rslave"
   `)
-  expect(() => finishRoot({ ociVersion: "1.2.0", linux: { rootfsPropagation: "loud" } })).toThrow("one of shared, slave, private, unbindable")
+  expect(() => finishRoot({ ociVersion: "1.2.0", linux: { rootfsPropagation: "loud" } })).toThrow(
+    "one of shared, slave, private, unbindable",
+  )
 })

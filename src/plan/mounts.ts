@@ -15,10 +15,10 @@
  */
 
 import { EngineError } from "../base/errors.ts"
+import { ATTR, type Options, PROPAGATION, readOptions } from "../formats/mount/options.ts"
 import type { Host, PathFacts } from "../model/host.ts"
 import { canIdmap } from "../model/idmap.ts"
 import type { Config, Mount, NamespaceType } from "../model/oci.ts"
-import { ATTR, type Options, PROPAGATION, readOptions } from "../formats/mount/options.ts"
 import type { Step } from "./step.ts"
 
 export interface Mounts {
@@ -49,13 +49,24 @@ const DIRECTORY = 0
 const FILE = 1
 
 const point = (path: string, kind = DIRECTORY): Step => ({
-  phase: "child", op: "mount-point", path, kind, mode: kind === FILE ? 0o644 : 0o755,
-  does: `make sure ${path} exists`, why: "one can only mount on something that is there",
+  phase: "child",
+  op: "mount-point",
+  path,
+  kind,
+  mode: kind === FILE ? 0o644 : 0o755,
+  does: `make sure ${path} exists`,
+  why: "one can only mount on something that is there",
 })
 
 /** Phase child, before the pivot: stop telling the host what we mount. */
 export const isolateMounts: Step = {
-  phase: "child", op: "set-mount", target: "/", recursive: 1, set: 0, clear: 0, propagation: PROPAGATION.slave,
+  phase: "child",
+  op: "set-mount",
+  target: "/",
+  recursive: 1,
+  set: 0,
+  clear: 0,
+  propagation: PROPAGATION.slave,
   does: "stop telling the host about our mounts",
   why: "a shared mount repeats everything that is mounted below it in the other namespace; a slave only listens",
 }
@@ -63,24 +74,34 @@ export const isolateMounts: Step = {
 /** Phase child: the mount in slot "root" becomes /. The old root lies on top of it until `leaveOldRoot`. */
 export const enterRoot = (staging: string): readonly Step[] => [
   {
-    phase: "child", op: "attach-mount", mount: "root", target: staging,
+    phase: "child",
+    op: "attach-mount",
+    mount: "root",
+    target: staging,
     does: `attach the root file system at ${staging}`,
     why: "a detached mount can become the root only after it lies somewhere",
   },
   {
-    phase: "child", op: "pivot", target: staging,
+    phase: "child",
+    op: "pivot",
+    target: staging,
     does: "make it the root of this mount namespace",
     why: "unlike chroot, this moves the whole namespace: nothing of the host's tree stays reachable",
   },
 ]
 export const leaveOldRoot: Step = {
-  phase: "child", op: "leave-old-root",
+  phase: "child",
+  op: "leave-old-root",
   does: "let the host's file tree go",
   why: "from here on no path, link or open directory leads back",
 }
 
 /** Every mount of the config, in its order. */
-export function mounts(given: Mounts): { readonly parent: readonly Step[]; readonly child: readonly Step[]; readonly warnings: readonly string[] } {
+export function mounts(given: Mounts): {
+  readonly parent: readonly Step[]
+  readonly child: readonly Step[]
+  readonly warnings: readonly string[]
+} {
   const placed = given.mounts.map((mount, index) => place(mount, index, given))
   return {
     parent: placed.flatMap(({ parent }) => parent),
@@ -106,13 +127,17 @@ function place(mount: Mount, index: number, given: Mounts): Placed {
       child: [
         point("/dev"),
         {
-          phase: "child", op: "attach-mount", mount: "dev", target: "/dev",
+          phase: "child",
+          op: "attach-mount",
+          mount: "dev",
+          target: "/dev",
           does: "attach the container's own /dev",
           why: "it holds only the devices that are safe to share",
         },
       ],
     }
-  const data = type === "devpts" && !given.ttyGroup ? options.data.filter((option) => !option.startsWith("gid=")) : options.data
+  const data =
+    type === "devpts" && !given.ttyGroup ? options.data.filter((option) => !option.startsWith("gid=")) : options.data
   return { parent: [], child: [point(destination), fresh(type, mount.source, data, options, destination)] }
 }
 
@@ -131,10 +156,21 @@ const WHY: Readonly<Record<string, string>> = {
   tmpfs: "files in memory, gone with the container",
 }
 
-function fresh(type: string, source: string | undefined, data: readonly string[], options: Options, target: string): Step {
+function fresh(
+  type: string,
+  source: string | undefined,
+  data: readonly string[],
+  options: Options,
+  target: string,
+): Step {
   return {
-    phase: "child", op: "new-mount", type, ...(source !== undefined && { source }), options: data,
-    attributes: options.set | options.recursiveSet, target,
+    phase: "child",
+    op: "new-mount",
+    type,
+    ...(source !== undefined && { source }),
+    options: data,
+    attributes: options.set | options.recursiveSet,
+    target,
     does: `mount ${type} on ${target}`,
     why: WHY[type] ?? "the config asks for it",
   }
@@ -145,8 +181,15 @@ function hosts(destination: string, path: string, options: Options, slot: string
   return {
     parent: [
       {
-        phase: "parent", op: "clone-mount", source: path, recursive: 0, set: options.set | options.recursiveSet, clear: options.clear, propagation: PROPAGATION.slave,
-        gives: slot, does: `clone the host's ${path}`,
+        phase: "parent",
+        op: "clone-mount",
+        source: path,
+        recursive: 0,
+        set: options.set | options.recursiveSet,
+        clear: options.clear,
+        propagation: PROPAGATION.slave,
+        gives: slot,
+        does: `clone the host's ${path}`,
         why: "it shows a namespace that is the host's; a user namespace may not mount what it does not own",
       },
     ],
@@ -155,8 +198,12 @@ function hosts(destination: string, path: string, options: Options, slot: string
 }
 
 const attach = (slot: string, target: string): Step => ({
-  phase: "child", op: "attach-mount", mount: slot, target,
-  does: `attach it at ${target}`, why: "here the container sees it",
+  phase: "child",
+  op: "attach-mount",
+  mount: slot,
+  target,
+  does: `attach it at ${target}`,
+  why: "here the container sees it",
 })
 
 /**
@@ -165,19 +212,38 @@ const attach = (slot: string, target: string): Step => ({
  */
 function bind(mount: Mount, options: Options, slot: string, { host, shifted, ownFiles }: Mounts): Placed {
   const { destination, source } = mount
-  if (source === undefined) throw new EngineError("INVALID_CONFIG", `cannot mount on ${destination}: a bind needs a source`)
+  if (source === undefined)
+    throw new EngineError("INVALID_CONFIG", `cannot mount on ${destination}: a bind needs a source`)
   const facts = host.paths[source]
-  if (facts?.kind === "missing") throw new EngineError("SOURCE_UNUSABLE", `cannot mount ${source} on ${destination}: no such file or directory`, `make it first: mkdir -p ${source}`)
+  if (facts?.kind === "missing")
+    throw new EngineError(
+      "SOURCE_UNUSABLE",
+      `cannot mount ${source} on ${destination}: no such file or directory`,
+      `make it first: mkdir -p ${source}`,
+    )
   const wanted = options.idmap || mount.uidMappings !== undefined || mount.gidMappings !== undefined
-  if (wanted && !shifted) throw new EngineError("UNSUPPORTED", `cannot mount ${source} on ${destination} with other ids: the container has no user namespace`, "drop uidMappings, or give the container a user namespace")
+  if (wanted && !shifted)
+    throw new EngineError(
+      "UNSUPPORTED",
+      `cannot mount ${source} on ${destination} with other ids: the container has no user namespace`,
+      "drop uidMappings, or give the container a user namespace",
+    )
 
   const can = (filesystem: string): boolean => canIdmap(filesystem, host.kernel)
   const submounts = options.recursive ? (facts?.submounts ?? []) : []
-  const misfits = [facts, ...submounts].filter((place): place is PathFacts => place !== undefined && !can(place.filesystem))
+  const misfits = [facts, ...submounts].filter(
+    (place): place is PathFacts => place !== undefined && !can(place.filesystem),
+  )
   const clone = (path: string, recursive: boolean, idmap: boolean, gives: string): Step => ({
-    phase: "parent", op: "clone-mount", source: path, recursive: recursive ? 1 : 0, ...(idmap && { userns: "userns" }),
-    set: options.set | options.recursiveSet, clear: options.clear | options.recursiveClear,
-    propagation: options.propagation || PROPAGATION.slave, gives,
+    phase: "parent",
+    op: "clone-mount",
+    source: path,
+    recursive: recursive ? 1 : 0,
+    ...(idmap && { userns: "userns" }),
+    set: options.set | options.recursiveSet,
+    clear: options.clear | options.recursiveClear,
+    propagation: options.propagation || PROPAGATION.slave,
+    gives,
     does: `clone the mount of ${path}${idmap ? " with the container's ids" : ""}${(options.set | options.recursiveSet) & ATTR.rdonly ? ", read-only" : ""}`,
     why: idmap
       ? "container uid N reads and writes there as host uid N"
@@ -190,13 +256,18 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted, own
 
   // One mount below that cannot be shifted makes the whole recursive call fail: so one call each.
   const inner = [...submounts].sort((a, b) => (a.path < b.path ? -1 : 1))
-  const inside = (path: string): string => `${destination.replace(/\/$/, "")}${path.slice(source === "/" ? 0 : source.length)}`
+  const inside = (path: string): string =>
+    `${destination.replace(/\/$/, "")}${path.slice(source === "/" ? 0 : source.length)}`
   return {
     parent: [
       clone(source, false, facts === undefined || can(facts.filesystem), slot),
       ...inner.map(({ path, filesystem }, index) => clone(path, false, can(filesystem), `${slot}_${index}`)),
     ],
-    child: [top, attach(slot, destination), ...inner.map(({ path }, index) => attach(`${slot}_${index}`, inside(path)))],
+    child: [
+      top,
+      attach(slot, destination),
+      ...inner.map(({ path }, index) => attach(`${slot}_${index}`, inside(path))),
+    ],
     warning: `${source} has files that will show the owner nobody inside: its file system (${[...new Set(misfits.map(({ filesystem }) => filesystem))].join(", ")}) cannot be shown with other ids; --userns host avoids it`,
   }
 }
@@ -204,37 +275,68 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted, own
 /** The container's own view of its limits: what the JVM, Go and Node read at their start. */
 function cgroup(destination: string, options: Options, slot: string, given: Mounts): Placed {
   const { mode, unified } = given.host.cgroups
-  if (mode === "none") return { parent: [], child: [], warning: `nothing is mounted on ${destination}: this host has no cgroups` }
+  if (mode === "none")
+    return { parent: [], child: [], warning: `nothing is mounted on ${destination}: this host has no cgroups` }
   if (!given.isNew("cgroup")) {
     const path = mode === "v2" ? (unified ?? destination) : "/sys/fs/cgroup"
     return {
       parent: [
         {
-          phase: "parent", op: "clone-mount", source: path, recursive: 1, set: options.set | options.recursiveSet, clear: 0, propagation: PROPAGATION.slave, gives: slot,
-          does: `clone the host's ${path}`, why: "the container shares the host's view of the cgroups",
+          phase: "parent",
+          op: "clone-mount",
+          source: path,
+          recursive: 1,
+          set: options.set | options.recursiveSet,
+          clear: 0,
+          propagation: PROPAGATION.slave,
+          gives: slot,
+          does: `clone the host's ${path}`,
+          why: "the container shares the host's view of the cgroups",
         },
       ],
       child: [point(destination), attach(slot, destination)],
     }
   }
-  if (mode === "v2") return { parent: [], child: [point(destination), { ...fresh("cgroup2", "cgroup", options.data, options, destination), why: LIMITS }] }
+  if (mode === "v2")
+    return {
+      parent: [],
+      child: [point(destination), { ...fresh("cgroup2", "cgroup", options.data, options, destination), why: LIMITS }],
+    }
   return {
     parent: [],
     child: [
       point(destination),
       {
-        phase: "child", op: "new-mount", type: "tmpfs", source: "cgroup", options: ["mode=755", "size=64k"], attributes: (options.set | options.recursiveSet) & ~ATTR.rdonly, target: destination,
-        does: `mount tmpfs on ${destination}`, why: "cgroup v1 has a tree for each controller; this holds them",
+        phase: "child",
+        op: "new-mount",
+        type: "tmpfs",
+        source: "cgroup",
+        options: ["mode=755", "size=64k"],
+        attributes: (options.set | options.recursiveSet) & ~ATTR.rdonly,
+        target: destination,
+        does: `mount tmpfs on ${destination}`,
+        why: "cgroup v1 has a tree for each controller; this holds them",
       },
       ...given.hierarchies.flatMap(({ name, options: names }): Step[] => [
         point(`${destination}/${name}`),
-        { ...fresh("cgroup", "cgroup", names, options, `${destination}/${name}`), does: `mount the cgroups of ${name} on ${destination}/${name}`, why: LIMITS },
+        {
+          ...fresh("cgroup", "cgroup", names, options, `${destination}/${name}`),
+          does: `mount the cgroups of ${name} on ${destination}/${name}`,
+          why: LIMITS,
+        },
       ]),
       ...((options.set | options.recursiveSet) & ATTR.rdonly
         ? [
             {
-              phase: "child", op: "set-mount", target: destination, recursive: 0, set: ATTR.rdonly, clear: 0, propagation: 0,
-              does: `make ${destination} read-only`, why: "there is nothing to write beside the controllers",
+              phase: "child",
+              op: "set-mount",
+              target: destination,
+              recursive: 0,
+              set: ATTR.rdonly,
+              clear: 0,
+              propagation: 0,
+              does: `make ${destination} read-only`,
+              why: "there is nothing to write beside the controllers",
             } as const,
           ]
         : []),
@@ -249,15 +351,33 @@ export function finishRoot({ root, linux }: Config): readonly Step[] {
   const steps: Step[] = []
   if (root?.readonly)
     steps.push({
-      phase: "child", op: "set-mount", target: "/", recursive: 0, set: ATTR.rdonly, clear: 0, propagation: 0,
-      does: "make the root file system read-only", why: "only volumes and tmpfs can be written",
+      phase: "child",
+      op: "set-mount",
+      target: "/",
+      recursive: 0,
+      set: ATTR.rdonly,
+      clear: 0,
+      propagation: 0,
+      does: "make the root file system read-only",
+      why: "only volumes and tmpfs can be written",
     })
   if (propagation !== undefined && propagation !== "") {
     const flag = PROPAGATION[propagation.replace(/^r/, "") as keyof typeof PROPAGATION]
-    if (flag === undefined) throw new EngineError("INVALID_CONFIG", `cannot make the root file system ${propagation}: linux.rootfsPropagation is one of shared, slave, private, unbindable`)
+    if (flag === undefined)
+      throw new EngineError(
+        "INVALID_CONFIG",
+        `cannot make the root file system ${propagation}: linux.rootfsPropagation is one of shared, slave, private, unbindable`,
+      )
     steps.push({
-      phase: "child", op: "set-mount", target: "/", recursive: propagation.startsWith("r") ? 1 : 0, set: 0, clear: 0, propagation: flag,
-      does: `make the root file system ${propagation}`, why: "the config says how its mounts are shared",
+      phase: "child",
+      op: "set-mount",
+      target: "/",
+      recursive: propagation.startsWith("r") ? 1 : 0,
+      set: 0,
+      clear: 0,
+      propagation: flag,
+      does: `make the root file system ${propagation}`,
+      why: "the config says how its mounts are shared",
     })
   }
   return steps

@@ -45,22 +45,31 @@ function atOnce(type: NamespaceType, startsInCgroup: boolean): boolean {
  * @param startsInCgroup the child is born in all of its groups: v2. @param cgroup the slot of a v2 group that it is born in.
  * @throws {EngineError} `INVALID_CONFIG` if a kind appears twice.
  */
-export function namespaces(list: readonly Namespace[], { startsInCgroup, cgroup }: { startsInCgroup: boolean; cgroup?: Slot }): readonly Step[] {
+export function namespaces(
+  list: readonly Namespace[],
+  { startsInCgroup, cgroup }: { startsInCgroup: boolean; cgroup?: Slot },
+): readonly Step[] {
   const twice = list.find(({ type }, index) => list.findIndex((other) => other.type === type) !== index)
-  if (twice) throw new EngineError("INVALID_CONFIG", `cannot make namespaces: linux.namespaces names ${twice.type} twice`)
+  if (twice)
+    throw new EngineError("INVALID_CONFIG", `cannot make namespaces: linux.namespaces names ${twice.type} twice`)
 
   const joined = list.filter(({ path }) => path)
   const fresh = list.filter(({ type, path }) => !path && atOnce(type, startsInCgroup)).map(({ type }) => type)
   return [
     ...joined.map(
       ({ type, path = "" }): Step => ({
-        phase: "host", op: "open", path, flags: O_RDONLY, gives: `${type} namespace`,
+        phase: "host",
+        op: "open",
+        path,
+        flags: O_RDONLY,
+        gives: `${type} namespace`,
         does: `open the ${type} namespace at ${path}`,
         why: "a namespace is a file: holding it open is how one refers to it",
       }),
     ),
     {
-      phase: "clone", op: "clone",
+      phase: "clone",
+      op: "clone",
       flags: fresh.reduce((flags: number, type) => flags | CLONE_NEW[type], 0),
       ...(cgroup !== undefined && { cgroup }),
       join: joined.map(({ type }) => `${type} namespace`),
@@ -73,17 +82,24 @@ export function namespaces(list: readonly Namespace[], { startsInCgroup, cgroup 
 }
 
 /** The namespaces that are made inside, after the clone: phase child. */
-export function laterNamespaces(list: readonly Namespace[], { startsInCgroup }: { startsInCgroup: boolean }): readonly Step[] {
+export function laterNamespaces(
+  list: readonly Namespace[],
+  { startsInCgroup }: { startsInCgroup: boolean },
+): readonly Step[] {
   const steps: Step[] = []
   if (isNew(list, "cgroup") && !startsInCgroup)
     steps.push({
-      phase: "child", op: "unshare", flags: CLONE_NEW.cgroup,
+      phase: "child",
+      op: "unshare",
+      flags: CLONE_NEW.cgroup,
       does: "make a cgroup namespace",
       why: "it begins at the group we are in by now, so the container sees that group as / and none above it",
     })
   if (isNew(list, "time"))
     steps.push({
-      phase: "child", op: "unshare", flags: CLONE_NEW.time,
+      phase: "child",
+      op: "unshare",
+      flags: CLONE_NEW.time,
       does: "make a time namespace",
       why: "the program will find itself in it; until then its clocks can be set",
     })

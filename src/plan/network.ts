@@ -13,7 +13,12 @@ import type { Step } from "./step.ts"
 
 /** Phase child: inside the new network namespace. */
 export const loopback: Step = {
-  phase: "child", op: "netlink", protocol: NETLINK_ROUTE, messages: linkUp(1), fds: [], offsets: [],
+  phase: "child",
+  op: "netlink",
+  protocol: NETLINK_ROUTE,
+  messages: linkUp(1),
+  fds: [],
+  offsets: [],
   does: "set the loopback interface up",
   why: "in a new network namespace even localhost is down, and programs rely on it",
 }

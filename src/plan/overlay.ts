@@ -39,10 +39,20 @@ const MS_PRIVATE = 1 << 18
 /** Directories that the overlay needs: phase host. Whoever owns `writable` removes them with it. */
 export function overlayDirectories({ writable, staging, uid, gid, shifted, store, layers }: Overlay): readonly Step[] {
   const make = (path: string, mode: number, why: string, owner = { uid: 0, gid: 0 }): Step => ({
-    phase: "host", op: "mkdir", path, mode, ...owner, ok: ["EEXIST"], does: `make ${path}`, why,
+    phase: "host",
+    op: "mkdir",
+    path,
+    mode,
+    ...owner,
+    ok: ["EEXIST"],
+    does: `make ${path}`,
+    why,
   })
   return [
-    make(`${writable}/upper`, 0o755, "the container's changes go here; its mode and owner become those of / inside", { uid, gid }),
+    make(`${writable}/upper`, 0o755, "the container's changes go here; its mode and owner become those of / inside", {
+      uid,
+      gid,
+    }),
     make(`${writable}/work`, 0o700, "overlayfs prepares files here before it renames them into place"),
     make(`${staging}/root`, 0o700, "something to mount on"),
     ...(shifted ? [make(`${staging}/lower`, 0o700, "something to mount the shifted layers on")] : []),
@@ -61,8 +71,15 @@ export function overlay(given: Overlay): readonly Step[] {
   const newestFirst = [...new Set(given.layers.toReversed())]
 
   const stack = (lower: readonly string[], layers?: string): Step => ({
-    phase, op: "overlay", ...(layers && { layers }), lower,
-    upper: `${writable}/upper`, work: `${writable}/work`, options: [], target: `${staging}/root`, gives: "root",
+    phase,
+    op: "overlay",
+    ...(layers && { layers }),
+    lower,
+    upper: `${writable}/upper`,
+    work: `${writable}/work`,
+    options: [],
+    target: `${staging}/root`,
+    gives: "root",
     does: `stack ${newestFirst.length === 1 ? newestFirst[0] : `${newestFirst.length} layers`} and a writable directory`,
     why: "the layers are never written and can be shared; the changes are the container's own",
     // No undo: the mount ends with the executor's private mount namespace.
@@ -72,18 +89,30 @@ export function overlay(given: Overlay): readonly Step[] {
   /** Before Linux 6.15 a lower directory must lie in an attached mount, so the clone is put somewhere first. */
   const shift = (source: string, target: string, slot: string): readonly Step[] => [
     {
-      phase, op: "clone-mount", source, recursive: 0, userns: "userns", set: 0, clear: 0, propagation: MS_PRIVATE, gives: slot,
+      phase,
+      op: "clone-mount",
+      source,
+      recursive: 0,
+      userns: "userns",
+      set: 0,
+      clear: 0,
+      propagation: MS_PRIVATE,
+      gives: slot,
       does: `show ${source} with the container's ids`,
       why: "the files on disk keep their owners; only this view of them is shifted",
     },
     {
-      phase, op: "attach-mount", mount: slot, target,
+      phase,
+      op: "attach-mount",
+      mount: slot,
+      target,
       does: `put that view at ${target}`,
       why: "older kernels take no layer from a mount that lies nowhere",
     },
   ]
   if (store !== undefined) return [...shift(store, `${staging}/lower`, "layers"), stack(newestFirst, "layers")]
-  if (newestFirst.length === 1) return [...shift(newestFirst[0] ?? "", `${staging}/lower`, "layers"), stack([`${staging}/lower`])]
+  if (newestFirst.length === 1)
+    return [...shift(newestFirst[0] ?? "", `${staging}/lower`, "layers"), stack([`${staging}/lower`])]
   return [
     ...newestFirst.flatMap((layer, index) => shift(layer, `${staging}/lower-${index}`, `layer ${index}`)),
     stack(newestFirst.map((_, index) => `${staging}/lower-${index}`)),
@@ -96,19 +125,39 @@ export function overlay(given: Overlay): readonly Step[] {
  */
 export function rootFileSystem(
   rootfs: Rootfs,
-  { directory, uid, gid, shifted }: { readonly directory: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
+  {
+    directory,
+    uid,
+    gid,
+    shifted,
+  }: { readonly directory: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
 ): { readonly host: readonly Step[]; readonly parent: readonly Step[] } {
   if (rootfs.kind === "directory")
     return {
       host: [
         {
-          phase: "host", op: "mkdir", path: `${directory}/root`, mode: 0o700, uid: 0, gid: 0, ok: ["EEXIST"],
-          does: `make ${directory}/root`, why: "something to mount on",
+          phase: "host",
+          op: "mkdir",
+          path: `${directory}/root`,
+          mode: 0o700,
+          uid: 0,
+          gid: 0,
+          ok: ["EEXIST"],
+          does: `make ${directory}/root`,
+          why: "something to mount on",
           undo: { op: "rmdir", path: `${directory}/root`, does: `remove ${directory}/root` },
         },
         {
-          phase: "host", op: "clone-mount", source: rootfs.path, recursive: 1, set: 0, clear: 0, propagation: MS_PRIVATE, gives: "root",
-          does: `clone the mount of ${rootfs.path}`, why: "only a mount can become the root",
+          phase: "host",
+          op: "clone-mount",
+          source: rootfs.path,
+          recursive: 1,
+          set: 0,
+          clear: 0,
+          propagation: MS_PRIVATE,
+          gives: "root",
+          does: `clone the mount of ${rootfs.path}`,
+          why: "only a mount can become the root",
         },
       ],
       parent: [],
@@ -117,7 +166,9 @@ export function rootFileSystem(
   const mounting: readonly Step[] = [
     ...overlay(given),
     {
-      phase: shifted ? "parent" : "host", op: "enter-mounts", namespace: "host mounts",
+      phase: shifted ? "parent" : "host",
+      op: "enter-mounts",
+      namespace: "host mounts",
       does: "go back to the host's mount namespace",
       why: "volumes are cloned from there, and the monitor pins nothing",
     },
@@ -126,7 +177,9 @@ export function rootFileSystem(
     host: [
       ...overlayDirectories(given),
       {
-        phase: "host", op: "private-mounts", gives: "host mounts",
+        phase: "host",
+        op: "private-mounts",
+        gives: "host mounts",
         does: "enter a mount namespace of our own",
         why: "what is mounted while we prepare never shows on the host, and ends with us",
       },

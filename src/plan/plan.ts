@@ -20,10 +20,11 @@ import type { Host } from "../model/host.ts"
 import type { Config, Linux, NamespaceType, Process } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import { STDIO } from "../model/stdio.ts"
-import { claims, removal } from "./claims.ts"
 import { capabilities } from "./capabilities.ts"
 import { cgroups, joinCgroup } from "./cgroups.ts"
+import type { CgroupsRequest, Grouped } from "./cgroups-limits.ts"
 import { cgroupsV1, joinCgroupsV1 } from "./cgroups-v1.ts"
+import { claims, removal } from "./claims.ts"
 import { deviceRules } from "./device-rules.ts"
 import { deviceTree } from "./devices.ts"
 import { makeGate, waitAtGate } from "./gate.ts"
@@ -34,11 +35,10 @@ import { enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mo
 import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
-import type { CgroupsRequest, Grouped } from "./cgroups-limits.ts"
 import { becomeUser, exec, limits, manners, noNewPrivileges as noNewPrivilegesStep, place } from "./process.ts"
 import { maskSource, protect } from "./protection.ts"
-import { clocks, names, sysctls } from "./settings.ts"
 import { type Compiled, seccomp } from "./seccomp.ts"
+import { clocks, names, sysctls } from "./settings.ts"
 import type { Frame, Phase, Plan, Step, Undo } from "./step.ts"
 import { consoleSocket, openTerminal, session, type Terminal } from "./terminal.ts"
 
@@ -67,15 +67,25 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   const uids = linux.uidMappings ?? []
   const gids = linux.gidMappings ?? []
   if (shifted && (uids.length === 0 || gids.length === 0))
-    throw new EngineError("INVALID_CONFIG", "cannot make a user namespace: linux.uidMappings or linux.gidMappings is empty", "give both, or drop the user namespace")
+    throw new EngineError(
+      "INVALID_CONFIG",
+      "cannot make a user namespace: linux.uidMappings or linux.gidMappings is empty",
+      "give both, or drop the user namespace",
+    )
   const owner = shifted ? { uid: mapped(uids, 0, "uid"), gid: mapped(gids, 0, "gid") } : { uid: 0, gid: 0 }
   const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? cgroupsV1 : cgroups)
   const rules = deviceRules(linux.resources?.devices ?? [], group.groups, host)
   const startsInCgroup = group.slot !== undefined && host.cgroups.mode === "v2"
   const hasDevices = (config.mounts ?? []).some(({ destination, type }) => destination === "/dev" && type === "tmpfs")
   const placed = mounts({
-    mounts: config.mounts ?? [], host, shifted, isNew: fresh, devices: hasDevices, hierarchies: hierarchies(group, host),
-    ownFiles: placement.ownFiles, ttyGroup: !shifted || hostId(gids, 5) !== undefined,
+    mounts: config.mounts ?? [],
+    host,
+    shifted,
+    isNew: fresh,
+    devices: hasDevices,
+    hierarchies: hierarchies(group, host),
+    ownFiles: placement.ownFiles,
+    ttyGroup: !shifted || hostId(gids, 5) !== undefined,
   })
   const terminal = terminalOf(process, placement, true)
   const bundle = placement.directory
@@ -148,7 +158,13 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
  * The plan of another program in a running container.
  * @param config the container's, with `process` of the new program.
  */
-export function execPlan(config: Config, placement: Placement, host: Host, target: { readonly pid: number; readonly start: number }, extras: Extras = {}): Plan {
+export function execPlan(
+  config: Config,
+  placement: Placement,
+  host: Host,
+  target: { readonly pid: number; readonly start: number },
+  extras: Extras = {},
+): Plan {
   const { process, linux = {} } = config
   if (!process) throw new EngineError("INVALID_CONFIG", "cannot plan the program: config.json has no process")
   const list = linux.namespaces ?? []
@@ -170,11 +186,16 @@ export function execPlan(config: Config, placement: Placement, host: Host, targe
   return {
     frame: {
       ...frameOf(placement, extras, {
-        outer: false, stay: 2,
+        outer: false,
+        stay: 2,
         user: { uid: mapped(uids, process.user.uid, "uid"), gid: mapped(gids, process.user.gid, "gid") },
-        terminal, host, monitors: group.monitors,
+        terminal,
+        host,
+        monitors: group.monitors,
       }),
-      status: undefined, log: undefined, control: undefined,
+      status: undefined,
+      log: undefined,
+      control: undefined,
     },
     steps,
     warnings: program.warnings,
@@ -189,7 +210,9 @@ export function undoOf(plan: Plan, { failed }: { readonly failed: boolean }): Pl
   const asStep = (undo: Undo): Step => ({ ...undo, phase: "host", must: false, why: "its monitor is gone" })
   const undos = plan.steps.flatMap(({ undo }) => (undo && (failed || undo.when !== "failure") ? [undo] : []))
   const late = (phase: "exit" | "end"): readonly Step[] =>
-    failed ? [] : plan.steps.filter((step) => step.phase === phase).map((step): Step => ({ ...step, phase: "host", must: false }))
+    failed
+      ? []
+      : plan.steps.filter((step) => step.phase === phase).map((step): Step => ({ ...step, phase: "host", must: false }))
   return { ...plan, steps: [...late("exit"), ...undos.toReversed().map(asStep), ...late("end")] }
 }
 
@@ -198,26 +221,47 @@ function refuse({ process }: Config, linux: Linux): void {
   const no = (what: string, hint: string): never => {
     throw new EngineError("UNSUPPORTED", `cannot plan the container: ${what} is not supported`, hint)
   }
-  if (!isNew(linux.namespaces ?? [], "mount")) no("a container without a mount namespace of its own", 'add { "type": "mount" } to linux.namespaces')
+  if (!isNew(linux.namespaces ?? [], "mount"))
+    no("a container without a mount namespace of its own", 'add { "type": "mount" } to linux.namespaces')
   if (process?.selinuxLabel) no("process.selinuxLabel", "this engine sets no SELinux labels: drop it")
-  if (process?.apparmorProfile && process.apparmorProfile !== "unconfined") no("process.apparmorProfile", 'this engine loads no AppArmor profiles: drop it, or say "unconfined"')
+  if (process?.apparmorProfile && process.apparmorProfile !== "unconfined")
+    no("process.apparmorProfile", 'this engine loads no AppArmor profiles: drop it, or say "unconfined"')
   if (linux.mountLabel) no("linux.mountLabel", "this engine sets no SELinux labels: drop it")
   if (linux.intelRdt) no("linux.intelRdt", "this engine does not manage resctrl groups: drop it")
-  if (Object.keys(linux.netDevices ?? {}).length > 0) no("linux.netDevices", "this engine moves no host interfaces: drop it")
-  if (linux.seccomp?.listenerPath) no("linux.seccomp.listenerPath", "this engine hands no seccomp notifications on: drop it")
+  if (Object.keys(linux.netDevices ?? {}).length > 0)
+    no("linux.netDevices", "this engine moves no host interfaces: drop it")
+  if (linux.seccomp?.listenerPath)
+    no("linux.seccomp.listenerPath", "this engine hands no seccomp notifications on: drop it")
 }
 
 function mapped(map: Parameters<typeof hostId>[0], id: number, kind: string): number {
   const host = hostId(map, id)
-  if (host === undefined) throw new EngineError("INVALID_VALUE", `cannot use ${kind} ${id}: the container's user namespace has only ${map.map(({ containerID, size }) => `${containerID}–${containerID + size - 1}`).join(", ")}`, "choose a smaller id, or use --userns host")
+  if (host === undefined)
+    throw new EngineError(
+      "INVALID_VALUE",
+      `cannot use ${kind} ${id}: the container's user namespace has only ${map.map(({ containerID, size }) => `${containerID}–${containerID + size - 1}`).join(", ")}`,
+      "choose a smaller id, or use --userns host",
+    )
   return host
 }
 
-const devOptions = ({ mounts: list = [] }: Config): readonly string[] => list.find(({ destination }) => destination === "/dev")?.options ?? []
+const devOptions = ({ mounts: list = [] }: Config): readonly string[] =>
+  list.find(({ destination }) => destination === "/dev")?.options ?? []
 
-function terminalOf({ terminal, user, consoleSize }: Process, placement: Placement, console: boolean): Terminal | undefined {
+function terminalOf(
+  { terminal, user, consoleSize }: Process,
+  placement: Placement,
+  console: boolean,
+): Terminal | undefined {
   if (!terminal) return undefined
-  return { uid: user.uid, gid: user.gid, rows: consoleSize?.height ?? 0, columns: consoleSize?.width ?? 0, consoleSocket: placement.consoleSocket, console }
+  return {
+    uid: user.uid,
+    gid: user.gid,
+    rows: consoleSize?.height ?? 0,
+    columns: consoleSize?.width ?? 0,
+    consoleSocket: placement.consoleSocket,
+    console,
+  }
 }
 
 /**
@@ -227,11 +271,20 @@ function terminalOf({ terminal, user, consoleSize }: Process, placement: Placeme
  * latter it is loaded while we still have the former; with it, it is the last thing before exec, so that it may be stricter than what we need ourselves.
  */
 function programSteps(
-  process: Process, linux: Linux, host: Host, placement: Placement, hasTerminal: boolean, compiled: Compiled | undefined,
+  process: Process,
+  linux: Linux,
+  host: Host,
+  placement: Placement,
+  hasTerminal: boolean,
+  compiled: Compiled | undefined,
 ): { readonly steps: readonly Step[]; readonly warnings: readonly string[] } {
   const { user, noNewPrivileges = false } = process
   const filter = linux.seccomp ? seccomp(linux.seccomp, host, compiled) : []
-  const credentials = capabilities(process.capabilities, { uid: user.uid, userNamespace: isolated(linux.namespaces ?? [], "user"), host })
+  const credentials = capabilities(process.capabilities, {
+    uid: user.uid,
+    userNamespace: isolated(linux.namespaces ?? [], "user"),
+    host,
+  })
   return {
     steps: [
       ...session(hasTerminal),
@@ -254,19 +307,38 @@ const of = ({ steps }: Grouped, phase: Phase): readonly Step[] => steps.filter((
 function groupOf(placement: Placement, linux: Linux, host: Host, make: (request: CgroupsRequest) => Grouped): Grouped {
   const { cgroup } = placement
   if (!cgroup) return { steps: [], warnings: [], attachesInChild: false, groups: {} }
-  return make({ resources: linux.resources ?? {}, path: cgroup.path, monitors: cgroup.monitors, host, sharesPids: !isNew(linux.namespaces ?? [], "pid") })
+  return make({
+    resources: linux.resources ?? {},
+    path: cgroup.path,
+    monitors: cgroup.monitors,
+    host,
+    sharesPids: !isNew(linux.namespaces ?? [], "pid"),
+  })
 }
 
 /** v1: the trees in which the container has a group, as mount(8) names them. */
-function hierarchies({ groups }: Grouped, { cgroups: { controllers } }: Host): readonly { readonly name: string; readonly options: readonly string[] }[] {
-  const byMount = Map.groupBy(Object.keys(groups).filter((name) => controllers[name] !== undefined), (name) => controllers[name] ?? "")
+function hierarchies(
+  { groups }: Grouped,
+  { cgroups: { controllers } }: Host,
+): readonly { readonly name: string; readonly options: readonly string[] }[] {
+  const byMount = Map.groupBy(
+    Object.keys(groups).filter((name) => controllers[name] !== undefined),
+    (name) => controllers[name] ?? "",
+  )
   return [...byMount].map(([mount, options]) => ({ name: mount.slice(mount.lastIndexOf("/") + 1), options }))
 }
 
 function frameOf(
   placement: Placement,
   extras: Extras,
-  given: { outer: boolean; stay: 0 | 1 | 2; user: { uid: number; gid: number }; terminal: Terminal | undefined; host: Host; monitors: string | undefined },
+  given: {
+    outer: boolean
+    stay: 0 | 1 | 2
+    user: { uid: number; gid: number }
+    terminal: Terminal | undefined
+    host: Host
+    monitors: string | undefined
+  },
 ): Frame {
   const { log, directory, runDirectory } = placement
   return {

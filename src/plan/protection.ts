@@ -21,7 +21,14 @@ export function maskSource(masked: readonly string[]): readonly Step[] {
   if (masked.length === 0) return []
   return [
     {
-      phase: "host", op: "clone-mount", source: "/dev/null", recursive: 0, set: ATTR.nosuid | ATTR.noexec, clear: 0, propagation: PROPAGATION.private, gives: "null",
+      phase: "host",
+      op: "clone-mount",
+      source: "/dev/null",
+      recursive: 0,
+      set: ATTR.nosuid | ATTR.noexec,
+      clear: 0,
+      propagation: PROPAGATION.private,
+      gives: "null",
       does: "clone the mount of /dev/null",
       why: "files that are to be hidden will lie below it",
     },
@@ -33,13 +40,23 @@ export function protect(masked: readonly string[], readonly: readonly string[]):
   return [
     ...readonly.flatMap((path): Step[] => [
       {
-        phase: "child", op: "clone-mount", source: path, recursive: 1, set: ATTR.rdonly, clear: 0, propagation: PROPAGATION.private,
-        gives: `read-only ${path}`, ok: ["ENOENT"],
+        phase: "child",
+        op: "clone-mount",
+        source: path,
+        recursive: 1,
+        set: ATTR.rdonly,
+        clear: 0,
+        propagation: PROPAGATION.private,
+        gives: `read-only ${path}`,
+        ok: ["ENOENT"],
         does: `clone ${path}, read-only`,
         why: "these settings are the whole kernel's, not the container's",
       },
       {
-        phase: "child", op: "attach-mount", mount: `read-only ${path}`, target: path,
+        phase: "child",
+        op: "attach-mount",
+        mount: `read-only ${path}`,
+        target: path,
         does: `lay the read-only clone on ${path}`,
         why: "the writable one is out of reach below it",
       },
@@ -48,15 +65,25 @@ export function protect(masked: readonly string[], readonly: readonly string[]):
       ? []
       : [
           {
-            phase: "child", op: "new-mount", type: "tmpfs", source: "mask", options: ["size=4k", "mode=755"],
-            attributes: ATTR.rdonly | ATTR.nosuid | ATTR.nodev | ATTR.noexec, gives: "empty",
+            phase: "child",
+            op: "new-mount",
+            type: "tmpfs",
+            source: "mask",
+            options: ["size=4k", "mode=755"],
+            attributes: ATTR.rdonly | ATTR.nosuid | ATTR.nodev | ATTR.noexec,
+            gives: "empty",
             does: "make an empty read-only directory",
             why: "directories that are to be hidden will lie below it",
           } as const,
         ]),
     ...masked.map(
       (path): Step => ({
-        phase: "child", op: "mask", path, null: "null", empty: "empty", ok: ["ENOENT"],
+        phase: "child",
+        op: "mask",
+        path,
+        null: "null",
+        empty: "empty",
+        ok: ["ENOENT"],
         does: `hide ${path}`,
         why: "it tells about, or controls, the whole machine",
       }),

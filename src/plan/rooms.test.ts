@@ -16,7 +16,18 @@ import { clocks, names, sysctls } from "./settings.ts"
 import { consoleSocket, openTerminal, session } from "./terminal.ts"
 
 const stack = (given: Partial<Overlay>): string =>
-  explain(overlay({ store: "/l", layers: ["base"], writable: "/c/1", staging: "/c/1", uid: 1000, gid: 1000, shifted: true, ...given }))
+  explain(
+    overlay({
+      store: "/l",
+      layers: ["base"],
+      writable: "/c/1",
+      staging: "/c/1",
+      uid: 1000,
+      gid: 1000,
+      shifted: true,
+      ...given,
+    }),
+  )
 
 test("the newest layer is searched first", () => {
   expect(stack({ layers: ["base", "libs", "app"] })).toMatchInlineSnapshot(`
@@ -53,10 +64,20 @@ test("layers that lie apart are shifted one by one", () => {
     parent stack 2 layers and a writable directory      (/c/1/lower-0, /c/1/lower-1) → $root"
   `)
   const made = overlayDirectories({ ...apart, writable: "/c/1", staging: "/c/1", uid: 1, gid: 1, shifted: true })
-  expect(made.map((step) => (step.op === "mkdir" ? step.path : step.op))).toEqual(["/c/1/upper", "/c/1/work", "/c/1/root", "/c/1/lower", "/c/1/lower-0", "/c/1/lower-1"])
+  expect(made.map((step) => (step.op === "mkdir" ? step.path : step.op))).toEqual([
+    "/c/1/upper",
+    "/c/1/work",
+    "/c/1/root",
+    "/c/1/lower",
+    "/c/1/lower-0",
+    "/c/1/lower-1",
+  ])
 })
 test("an OCI bundle's root is used as it is", () => {
-  const { host, parent } = rootFileSystem({ kind: "directory", path: "/bundle/rootfs" }, { directory: "/c/1", uid: 0, gid: 0, shifted: false })
+  const { host, parent } = rootFileSystem(
+    { kind: "directory", path: "/bundle/rootfs" },
+    { directory: "/c/1", uid: 0, gid: 0, shifted: false },
+  )
   expect(explain([...host, ...parent])).toMatchInlineSnapshot(`
     "
     host   make /c/1/root
@@ -78,7 +99,9 @@ test("all new namespaces come with the clone; the cgroup's too where the child i
   `)
 })
 test("an existing namespace is opened, then joined", () => {
-  expect(explain(namespaces([{ type: "network", path: "/run/netns/a" }, { type: "mount" }], { startsInCgroup: true }))).toMatchInlineSnapshot(`
+  expect(
+    explain(namespaces([{ type: "network", path: "/run/netns/a" }, { type: "mount" }], { startsInCgroup: true })),
+  ).toMatchInlineSnapshot(`
     "
     host   open the network namespace at /run/netns/a   → \${network namespace}
     clone  clone a process with its own mount, in the existing network (\${network namespace}) → $child"
@@ -88,7 +111,10 @@ test("a kind of namespace appears once", () => {
   expect(() => namespaces([{ type: "pid" }, { type: "pid" }], { startsInCgroup: true })).toThrow("names pid twice")
 })
 test("a program joins by the pidfd of process 1", () => {
-  const steps = join({ pid: 7, start: 8, namespaces: [{ type: "pid" }, { type: "mount" }, { type: "time" }] }, { cgroup: "cgroup" })
+  const steps = join(
+    { pid: 7, start: 8, namespaces: [{ type: "pid" }, { type: "mount" }, { type: "time" }] },
+    { cgroup: "cgroup" },
+  )
   expect(explain(steps)).toMatchInlineSnapshot(`
     "
     host   open the container's process 7               → $container
@@ -98,7 +124,10 @@ test("a program joins by the pidfd of process 1", () => {
 })
 
 test("ids are found in a map, and missed outside of it", () => {
-  const map = [{ containerID: 0, hostID: 100000, size: 1000 }, { containerID: 5000, hostID: 7, size: 1 }]
+  const map = [
+    { containerID: 0, hostID: 100000, size: 1000 },
+    { containerID: 5000, hostID: 7, size: 1 },
+  ]
   expect([0, 999, 1000, 5000].map((id) => hostId(map, id))).toEqual([100000, 100999, undefined, 7])
   expect(hostId([], 42)).toBe(42)
   expect(mapText(map)).toBe("0 100000 1000\n5000 7 1\n")
@@ -116,9 +145,14 @@ test("limits that are infinite, and words that nobody knows", () => {
     { op: "rlimit", resource: 4, soft: 0n, hard: 0xffffffffffffffffn, does: "limit core to 0, at most unlimited" },
     { op: "write-proc", name: "oom_score_adj", text: "5" },
   ])
-  expect(() => limits({ ...process, rlimits: [{ type: "RLIMIT_LUCK", soft: 0, hard: 0 }] })).toThrow('process.rlimits is "RLIMIT_LUCK", which is none of RLIMIT_CPU')
+  expect(() => limits({ ...process, rlimits: [{ type: "RLIMIT_LUCK", soft: 0, hard: 0 }] })).toThrow(
+    'process.rlimits is "RLIMIT_LUCK", which is none of RLIMIT_CPU',
+  )
   expect(() => manners(process, { domain: "BSD" })).toThrow('linux.personality.domain is "BSD"')
-  expect(manners({ ...process, ioPriority: { class: "IOPRIO_CLASS_BE", priority: 4 } })[0]).toMatchObject({ op: "io-priority", priority: (2 << 13) | 4 })
+  expect(manners({ ...process, ioPriority: { class: "IOPRIO_CLASS_BE", priority: 4 } })[0]).toMatchObject({
+    op: "io-priority",
+    priority: (2 << 13) | 4,
+  })
 })
 test("CPU lists as the kernel writes them", () => {
   expect(cpuList("0-2,5")).toEqual([0, 1, 2, 5])
@@ -126,22 +160,40 @@ test("CPU lists as the kernel writes them", () => {
 })
 test("the last PATH counts, an empty part is the working directory, and without one there is Docker's", () => {
   const process = { user: { uid: 0, gid: 0 }, cwd: "/", args: ["a"] }
-  expect(exec({ ...process, env: ["PATH=/a", "PATH=/b::/c"] }, false)).toMatchObject([{ op: "exec", path: ["/b", ".", "/c"] }])
-  expect(exec(process, true)).toMatchObject([{ op: "init" }, { op: "exec", path: ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] }])
+  expect(exec({ ...process, env: ["PATH=/a", "PATH=/b::/c"] }, false)).toMatchObject([
+    { op: "exec", path: ["/b", ".", "/c"] },
+  ])
+  expect(exec(process, true)).toMatchObject([
+    { op: "init" },
+    { op: "exec", path: ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"] },
+  ])
   expect(() => exec({ ...process, args: [] }, false)).toThrow("names no program")
   expect(() => place({ ...process, cwd: "relative" }, "id")).toThrow("process.cwd is an absolute path")
 })
 
 const config: Config = {
-  ociVersion: "1.2.0", hostname: "box",
-  hooks: { poststop: [{ path: "/bin/hook", args: ["hook", "-x"], timeout: 3 }] }, annotations: { a: "b" },
-  linux: { namespaces: [{ type: "uts" }], sysctl: { "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "0" }, timeOffsets: { boottime: { secs: 5 } } },
+  ociVersion: "1.2.0",
+  hostname: "box",
+  hooks: { poststop: [{ path: "/bin/hook", args: ["hook", "-x"], timeout: 3 }] },
+  annotations: { a: "b" },
+  linux: {
+    namespaces: [{ type: "uts" }],
+    sysctl: { "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "0" },
+    timeOffsets: { boottime: { secs: 5 } },
+  },
 }
 test("a hook gets the state in two halves, between which the pid goes", () => {
   const [hook] = hooks("poststop", config, { id: "c1", bundle: "/b" })
   expect(hook).toMatchObject({ phase: "end", must: false, timeout: 3, argv: ["hook", "-x"] })
   if (hook?.op !== "hook") throw new Error("no hook")
-  expect(JSON.parse(`${hook.before}42${hook.after}`)).toEqual({ ociVersion: "1.2.0", id: "c1", status: "stopped", pid: 42, bundle: "/b", annotations: { a: "b" } })
+  expect(JSON.parse(`${hook.before}42${hook.after}`)).toEqual({
+    ociVersion: "1.2.0",
+    id: "c1",
+    status: "stopped",
+    pid: 42,
+    bundle: "/b",
+    annotations: { a: "b" },
+  })
 })
 test("names, sysctls and clocks", () => {
   expect(explain(names(config))).toMatchInlineSnapshot(`
@@ -149,7 +201,10 @@ test("names, sysctls and clocks", () => {
     child  set the host name to box"
   `)
   expect(() => names({ ...config, linux: {} })).toThrow("shares the host's")
-  expect(sysctls(config.linux ?? {}).map((step) => (step.op === "write" ? step.path : step.op))).toEqual(["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/eth0.1/forwarding"])
+  expect(sysctls(config.linux ?? {}).map((step) => (step.op === "write" ? step.path : step.op))).toEqual([
+    "/proc/sys/net/ipv4/ip_forward",
+    "/proc/sys/net/ipv4/conf/eth0.1/forwarding",
+  ])
   expect(clocks(config.linux ?? {})).toMatchObject([{ text: "boottime 5 0\n" }])
 })
 test("protection: read-only clones first, masks last; nothing for nothing", () => {
@@ -182,11 +237,27 @@ test("the loopback interface is number 1, set up by one message", () => {
 })
 
 const placement: Placement = {
-  id: "c1", name: "box", directory: "/s/containers/c1", runDirectory: "/r/c1", leases: ["/s/names/box"], rootfs: { kind: "overlay", layers: ["/rootfs"], writable: "/s/containers/c1" },
-  stay: "monitor", init: false, remove: true, log: { maxBytes: 1, maxFiles: 1 }, stdio: 0, detachKeys: [], gate: false, ownFiles: [],
+  id: "c1",
+  name: "box",
+  directory: "/s/containers/c1",
+  runDirectory: "/r/c1",
+  leases: ["/s/names/box"],
+  rootfs: { kind: "overlay", layers: ["/rootfs"], writable: "/s/containers/c1" },
+  stay: "monitor",
+  init: false,
+  remove: true,
+  log: { maxBytes: 1, maxFiles: 1 },
+  stdio: 0,
+  detachKeys: [],
+  gate: false,
+  ownFiles: [],
 }
 test("what was claimed goes after a failure; the run directory in any case", () => {
-  expect(claims(placement).map(({ undo }) => [undo?.op, undo?.when])).toEqual([["unlink", "failure"], ["remove-tree", "failure"], ["remove-tree", undefined]])
+  expect(claims(placement).map(({ undo }) => [undo?.op, undo?.when])).toEqual([
+    ["unlink", "failure"],
+    ["remove-tree", "failure"],
+    ["remove-tree", undefined],
+  ])
   expect(explain(removal(placement))).toMatchInlineSnapshot(`
     "
     end    remove /s/containers/c1

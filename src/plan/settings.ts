@@ -16,21 +16,31 @@ import type { Step } from "./step.ts"
 export function names({ hostname, domainname, linux }: Config): readonly Step[] {
   const own = (linux?.namespaces ?? []).some(({ type }) => type === "uts")
   if (!own && (hostname || domainname))
-    throw new EngineError("INVALID_CONFIG", "cannot set the host name: the container shares the host's", "drop hostname and domainname, or give it a uts namespace")
+    throw new EngineError(
+      "INVALID_CONFIG",
+      "cannot set the host name: the container shares the host's",
+      "drop hostname and domainname, or give it a uts namespace",
+    )
   return [
     ...(hostname
       ? [
           {
-            phase: "child", op: "hostname", name: hostname,
-            does: `set the host name to ${hostname}`, why: "it is the container's own, and tells people where they are",
+            phase: "child",
+            op: "hostname",
+            name: hostname,
+            does: `set the host name to ${hostname}`,
+            why: "it is the container's own, and tells people where they are",
           } as const,
         ]
       : []),
     ...(domainname
       ? [
           {
-            phase: "child", op: "domainname", name: domainname,
-            does: `set the NIS domain name to ${domainname}`, why: "the config asks for it",
+            phase: "child",
+            op: "domainname",
+            name: domainname,
+            does: `set the NIS domain name to ${domainname}`,
+            why: "the config asks for it",
           } as const,
         ]
       : []),
@@ -41,8 +51,12 @@ export function names({ hostname, domainname, linux }: Config): readonly Step[] 
 export function sysctls({ sysctl = {} }: Linux): readonly Step[] {
   return Object.entries(sysctl).map(
     ([name, value]): Step => ({
-      phase: "child", op: "write", path: `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`, text: value,
-      does: `set ${name} to ${value}`, why: "this setting belongs to a namespace of the container's own",
+      phase: "child",
+      op: "write",
+      path: `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`,
+      text: value,
+      does: `set ${name} to ${value}`,
+      why: "this setting belongs to a namespace of the container's own",
     }),
   )
 }
@@ -53,7 +67,9 @@ export function clocks({ timeOffsets = {} }: Linux): readonly Step[] {
   if (offsets.length === 0) return []
   return [
     {
-      phase: "child", op: "write", path: "/proc/self/timens_offsets",
+      phase: "child",
+      op: "write",
+      path: "/proc/self/timens_offsets",
       text: offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`).join(""),
       does: `shift the clocks ${offsets.map(([clock]) => clock).join(", ")}`,
       why: "a restored or tested program sees the uptime it expects",

@@ -28,7 +28,10 @@ export function consoleSocket({ consoleSocket }: Terminal): readonly Step[] {
   if (consoleSocket === undefined) return []
   return [
     {
-      phase: "host", op: "connect", path: consoleSocket, gives: "console socket",
+      phase: "host",
+      op: "connect",
+      path: consoleSocket,
+      gives: "console socket",
       does: `connect to the console socket ${consoleSocket}`,
       why: "whoever listens there gets the container's terminal",
     },
@@ -39,23 +42,48 @@ export function consoleSocket({ consoleSocket }: Terminal): readonly Step[] {
 export function openTerminal({ uid, gid, rows, columns, consoleSocket, console }: Terminal): readonly Step[] {
   return [
     {
-      phase: "child", op: "open-terminal", uid, gid, rows, columns, ...(consoleSocket !== undefined && { socket: "console socket" }), gives: "terminal",
+      phase: "child",
+      op: "open-terminal",
+      uid,
+      gid,
+      rows,
+      columns,
+      ...(consoleSocket !== undefined && { socket: "console socket" }),
+      gives: "terminal",
       does: "open a terminal",
       why: "its other end goes outside, to whoever watches and types",
     },
     ...(console
       ? ([
           {
-            phase: "child", op: "mount-point", path: "/dev/console", kind: 1, mode: 0o600,
-            does: "make sure /dev/console exists", why: "one can only mount on something that is there",
+            phase: "child",
+            op: "mount-point",
+            path: "/dev/console",
+            kind: 1,
+            mode: 0o600,
+            does: "make sure /dev/console exists",
+            why: "one can only mount on something that is there",
           },
           {
-            phase: "child", op: "clone-mount", source: "", from: "terminal", recursive: 0, set: 0, clear: 0, propagation: 0, gives: "console",
-            does: "clone the mount of the terminal", why: "the same device, to be seen at a second place",
+            phase: "child",
+            op: "clone-mount",
+            source: "",
+            from: "terminal",
+            recursive: 0,
+            set: 0,
+            clear: 0,
+            propagation: 0,
+            gives: "console",
+            does: "clone the mount of the terminal",
+            why: "the same device, to be seen at a second place",
           },
           {
-            phase: "child", op: "attach-mount", mount: "console", target: "/dev/console",
-            does: "attach it at /dev/console", why: "programs that report to the console reach the one who watches",
+            phase: "child",
+            op: "attach-mount",
+            mount: "console",
+            target: "/dev/console",
+            does: "attach it at /dev/console",
+            why: "programs that report to the console reach the one who watches",
           },
         ] as const)
       : []),
@@ -66,14 +94,17 @@ export function openTerminal({ uid, gid, rows, columns, consoleSocket, console }
 export function session(terminal: boolean): readonly Step[] {
   return [
     {
-      phase: "start", op: "session",
+      phase: "start",
+      op: "session",
       does: "start a new session",
       why: "signals for the caller's process group do not reach the container by accident",
     },
     ...(terminal
       ? ([
           {
-            phase: "start", op: "take-terminal", terminal: "terminal",
+            phase: "start",
+            op: "take-terminal",
+            terminal: "terminal",
             does: "make the terminal stdin, stdout, stderr and the controlling terminal",
             why: "now Ctrl-C becomes SIGINT, and job control works",
           },

@@ -22,7 +22,18 @@
  * The decoder (native/wire.c) trusts none of it. Read on: step.ts, the table that both sides share.
  */
 
-import { ERRNO, HEADER, type Kind, OPS, PHASES, type Plan, type Slot, type Step, type Undo, WIRE_VERSION } from "./step.ts"
+import {
+  ERRNO,
+  HEADER,
+  type Kind,
+  OPS,
+  PHASES,
+  type Plan,
+  type Slot,
+  type Step,
+  type Undo,
+  WIRE_VERSION,
+} from "./step.ts"
 
 /** Absent, as a u16 and a u32. */
 const NONE16 = 0xffff
@@ -162,7 +173,12 @@ export function encode({ frame, steps }: Plan): Uint8Array {
   const values: Readonly<Record<string, unknown>> = frame
   for (const [name, kind] of Object.entries(HEADER)) putArgument(out, kind, values[name], slot)
   out.setU32(24, out.length - 32)
-  putArgument(out, "texts", steps.map((step) => step.does), slot)
+  putArgument(
+    out,
+    "texts",
+    steps.map((step) => step.does),
+    slot,
+  )
 
   const put = (step: Step | Undo, phase: number, flags: number, undo: number): void => {
     const start = out.length

@@ -25,7 +25,17 @@ const until = async (what: () => boolean): Promise<void> => {
 }
 
 test("SIGKILL to the monitor ends every process of the container, and ps tells so", async () => {
-  machine.must("run", "-d", "--name", "orphan", "--rootfs", machine.rootfs, "sh", "-c", "setsid sleep 1000 & exec sleep 1000")
+  machine.must(
+    "run",
+    "-d",
+    "--name",
+    "orphan",
+    "--rootfs",
+    machine.rootfs,
+    "sh",
+    "-c",
+    "setsid sleep 1000 & exec sleep 1000",
+  )
   const monitor = Number(status("orphan").get("monitor")?.split(" ")[0])
   const pid = Number(status("orphan").get("pid")?.split(" ")[0])
   process.kill(monitor, "SIGKILL")
@@ -44,7 +54,17 @@ test("a container with --rm whose monitor was killed is gone at the next look", 
 }, 30_000)
 
 test("SIGKILL to the command in the foreground leaves the container running, and logging", async () => {
-  const child = machine.start({ stdio: ["ignore", "pipe", "inherit"] }, "run", "--name", "left", "--rootfs", machine.rootfs, "sh", "-c", "echo started; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo later; exec sleep 1000")
+  const child = machine.start(
+    { stdio: ["ignore", "pipe", "inherit"] },
+    "run",
+    "--name",
+    "left",
+    "--rootfs",
+    machine.rootfs,
+    "sh",
+    "-c",
+    "echo started; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo later; exec sleep 1000",
+  )
   await once(child.stdout ?? child, "data")
   child.kill("SIGKILL")
   await once(child, "exit")
@@ -65,7 +85,17 @@ test("SIGKILL to process 1 is an exit like any other", async () => {
 
 test("SIGKILL to the command at any moment of a start leaves a container that runs, or nothing after the next look", async () => {
   for (let round = 0; round < 30; round++) {
-    const child = machine.start({ stdio: "ignore" }, "run", "--rm", "--name", `r${round}`, "--rootfs", machine.rootfs, "sleep", "1000")
+    const child = machine.start(
+      { stdio: "ignore" },
+      "run",
+      "--rm",
+      "--name",
+      `r${round}`,
+      "--rootfs",
+      machine.rootfs,
+      "sleep",
+      "1000",
+    )
     await Bun.sleep(round)
     child.kill("SIGKILL")
     await once(child, "exit")

@@ -15,7 +15,13 @@ afterAll(() => machine[Symbol.dispose]())
 const codes: readonly (readonly [string, readonly string[], number, string, string | RegExp])[] = [
   ["the command's own code", ["sh", "-c", "exit 7"], 7, "", ""],
   ["zero", ["true"], 0, "", ""],
-  ["a signal is 128 and its number", ["sh", "-c", "kill -9 $$ & sh -c 'kill -9 $PPID' & sh -c 'kill -TERM $$'"], 143, "", ""],
+  [
+    "a signal is 128 and its number",
+    ["sh", "-c", "kill -9 $$ & sh -c 'kill -9 $PPID' & sh -c 'kill -TERM $$'"],
+    143,
+    "",
+    "",
+  ],
   ["a missing program is 127 and named", ["nosuch"], 127, "", /^minicontainer: cannot run "?nosuch"?: .*not found.*\n/],
   ["a missing path is 127 and named", ["/no/such"], 127, "", /\/no\/such/],
   ["a directory is 126", ["/etc"], 126, "", /\/etc.*directory/],
@@ -43,11 +49,19 @@ test("a program of another architecture is 126 and says so", () => {
 })
 
 test("stdin from a pipe, to its end", () => {
-  expect(machine.runWith({ input: "one\ntwo\n" }, "run", "--rm", "-i", "--rootfs", machine.rootfs, "cat")).toEqual({ code: 0, stdout: "one\ntwo\n", stderr: "" })
+  expect(machine.runWith({ input: "one\ntwo\n" }, "run", "--rm", "-i", "--rootfs", machine.rootfs, "cat")).toEqual({
+    code: 0,
+    stdout: "one\ntwo\n",
+    stderr: "",
+  })
 })
 
 test("without -i stdin is empty", () => {
-  expect(machine.runWith({ input: "one\n" }, "run", "--rm", "--rootfs", machine.rootfs, "cat")).toEqual({ code: 0, stdout: "", stderr: "" })
+  expect(machine.runWith({ input: "one\n" }, "run", "--rm", "--rootfs", machine.rootfs, "cat")).toEqual({
+    code: 0,
+    stdout: "",
+    stderr: "",
+  })
 })
 
 test("binary through stdin and stdout is not changed", () => {
@@ -59,13 +73,56 @@ test("binary through stdin and stdout is not changed", () => {
 
 test("a gigabyte through stdout", () => {
   const [program = "", ...front] = [...machine.command]
-  const { stdout } = Bun.spawnSync(["sh", "-c", `"$@" | wc -c`, "sh", program, ...front, "--root", machine.root, "--run-root", machine.runRoot, "run", "--rm", "--log-driver", "none", "--rootfs", machine.rootfs, "dd", "if=/dev/zero", "bs=1M", "count=1024"], { stderr: "ignore" })
+  const { stdout } = Bun.spawnSync(
+    [
+      "sh",
+      "-c",
+      `"$@" | wc -c`,
+      "sh",
+      program,
+      ...front,
+      "--root",
+      machine.root,
+      "--run-root",
+      machine.runRoot,
+      "run",
+      "--rm",
+      "--log-driver",
+      "none",
+      "--rootfs",
+      machine.rootfs,
+      "dd",
+      "if=/dev/zero",
+      "bs=1M",
+      "count=1024",
+    ],
+    { stderr: "ignore" },
+  )
   expect(stdout.toString().trim()).toBe(String(1 << 30))
 }, 120_000)
 
 test("yes | head ends at once, with 141", () => {
   const [program = "", ...front] = [...machine.command]
-  const { stdout } = Bun.spawnSync(["bash", "-c", `"$@" | head -1; echo \${PIPESTATUS[0]}`, "bash", program, ...front, "--root", machine.root, "--run-root", machine.runRoot, "run", "--rm", "--rootfs", machine.rootfs, "yes"], { stderr: "ignore" })
+  const { stdout } = Bun.spawnSync(
+    [
+      "bash",
+      "-c",
+      `"$@" | head -1; echo \${PIPESTATUS[0]}`,
+      "bash",
+      program,
+      ...front,
+      "--root",
+      machine.root,
+      "--run-root",
+      machine.runRoot,
+      "run",
+      "--rm",
+      "--rootfs",
+      machine.rootfs,
+      "yes",
+    ],
+    { stderr: "ignore" },
+  )
   expect(stdout.toString()).toBe("y\n141\n")
 }, 30_000)
 
@@ -74,7 +131,25 @@ test("signals reach the container", () => {
     const [program = "", ...front] = [...machine.command]
     const script = `trap 'echo got ${signal}; exit 3' ${signal}; echo ready; while :; do sleep 0.05; done`
     const { stdout } = Bun.spawnSync(
-      ["bash", "-c", `exec 3< <(exec "$@"); pid=$!; read -u 3 line; kill -${signal} $pid; cat <&3; wait $pid; echo $?`, "bash", program, ...front, "--root", machine.root, "--run-root", machine.runRoot, "run", "--rm", "--rootfs", machine.rootfs, "sh", "-c", script],
+      [
+        "bash",
+        "-c",
+        `exec 3< <(exec "$@"); pid=$!; read -u 3 line; kill -${signal} $pid; cat <&3; wait $pid; echo $?`,
+        "bash",
+        program,
+        ...front,
+        "--root",
+        machine.root,
+        "--run-root",
+        machine.runRoot,
+        "run",
+        "--rm",
+        "--rootfs",
+        machine.rootfs,
+        "sh",
+        "-c",
+        script,
+      ],
       { stderr: "inherit" },
     )
     expect(stdout.toString()).toBe(`got ${signal}\n3\n`)
@@ -86,6 +161,9 @@ test("an out-of-memory kill is 137 and told", () => {
   const { code } = machine.run("run", "--name", "hog", "--memory", "32m", "--rootfs", machine.rootfs, "sh", "-c", hog)
   expect(code).toBe(137)
   const [document] = JSON.parse(machine.must("inspect", "hog"))
-  expect({ OOMKilled: document.State.OOMKilled, ExitCode: document.State.ExitCode }).toEqual({ OOMKilled: true, ExitCode: 137 })
+  expect({ OOMKilled: document.State.OOMKilled, ExitCode: document.State.ExitCode }).toEqual({
+    OOMKilled: true,
+    ExitCode: 137,
+  })
   machine.must("rm", "hog")
 }, 60_000)

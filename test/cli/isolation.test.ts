@@ -3,7 +3,7 @@
  */
 
 import { afterAll, expect, test } from "bun:test"
-import { existsSync, readFileSync, statSync, writeFileSync, symlinkSync, rmSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { newMachine } from "../machine.ts"
 
@@ -17,7 +17,9 @@ const inside = (script: string, ...flags: string[]): string => {
 }
 
 test("the first process has number 1 and there is no other but ps itself", () => {
-  expect(inside("echo $$; ps -o pid,comm | tail -n +2").replaceAll(/ +/g, " ")).toBe("1\n 1 sh\n 2 ps\n 3 tail\n".replaceAll(" 3 tail\n", " 3 tail\n"))
+  expect(inside("echo $$; ps -o pid,comm | tail -n +2").replaceAll(/ +/g, " ")).toBe(
+    "1\n 1 sh\n 2 ps\n 3 tail\n".replaceAll(" 3 tail\n", " 3 tail\n"),
+  )
 })
 
 test("no environment but what every container has", () => {
@@ -35,8 +37,12 @@ test("three open files and no more", () => {
 })
 
 test("the devices are the standard ones", () => {
-  expect(inside("ls /dev")).toBe("core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n")
-  expect(inside("head -c 3 /dev/zero | od -An -tx1; echo x > /dev/null; echo to stdout > /dev/stdout")).toBe(" 00 00 00\nto stdout\n")
+  expect(inside("ls /dev")).toBe(
+    "core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n",
+  )
+  expect(inside("head -c 3 /dev/zero | od -An -tx1; echo x > /dev/null; echo to stdout > /dev/stdout")).toBe(
+    " 00 00 00\nto stdout\n",
+  )
 })
 
 test("no device can be made, and the host's disk cannot be opened", () => {
@@ -47,7 +53,10 @@ test("no device can be made, and the host's disk cannot be opened", () => {
 
 test("every mount is the container's own", () => {
   const points = inside("cut -d' ' -f2 /proc/mounts | sort -u").split("\n")
-  expect(points.filter((point) => !/^\/(proc|sys|dev|etc\/(hosts|hostname|resolv.conf))/.test(point))).toEqual(["", "/"])
+  expect(points.filter((point) => !/^\/(proc|sys|dev|etc\/(hosts|hostname|resolv.conf))/.test(point))).toEqual([
+    "",
+    "/",
+  ])
 })
 
 test("root inside is nobody outside", () => {
@@ -59,7 +68,14 @@ test("root inside is nobody outside", () => {
 
 test("cgroup paths begin at the container's own group", () => {
   // Hierarchies in which the container has no group show the root, which is theirs, too.
-  expect([...new Set(inside("cat /proc/self/cgroup").trim().split("\n").map((line) => line.split(":")[2]))]).toEqual(["/"])
+  expect([
+    ...new Set(
+      inside("cat /proc/self/cgroup")
+        .trim()
+        .split("\n")
+        .map((line) => line.split(":")[2]),
+    ),
+  ]).toEqual(["/"])
 })
 
 test("the network is an interface lo that is up", () => {
@@ -80,11 +96,17 @@ CapAmb: 0000000000000000
 })
 
 test("a seccomp filter is loaded", () => {
-  expect(inside("grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status | tr '\\t' ' '")).toBe("NoNewPrivs: 0\nSeccomp: 2\n")
+  expect(inside("grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status | tr '\\t' ' '")).toBe(
+    "NoNewPrivs: 0\nSeccomp: 2\n",
+  )
 })
 
 test("what tells about or controls the machine is masked or read-only", () => {
-  expect(inside("wc -c < /proc/kcore; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo refused; touch /sys/x || echo refused", )).toBe("0\n0\nrefused\nrefused\n")
+  expect(
+    inside(
+      "wc -c < /proc/kcore; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo refused; touch /sys/x || echo refused",
+    ),
+  ).toBe("0\n0\nrefused\nrefused\n")
 })
 
 test("limits are set by us, not by the caller", () => {
@@ -127,7 +149,13 @@ test("links at /proc, /dev and /etc that lead outside lead nowhere", () => {
 
 test("the executor cannot be opened for writing, not even by the host's root in a container", () => {
   for (const flags of [[], ["--userns", "host"], ["--privileged"], ["--pid", "host", "--privileged"]]) {
-    const { stdout } = machine.inside(...flags, "--init", "sh", "-c", "for exe in /proc/[0-9]*/exe; do case $(readlink $exe) in *executor*|*memfd*|*bin/*) (: >> $exe) 2>/dev/null && echo writable $exe;; esac; done; true")
+    const { stdout } = machine.inside(
+      ...flags,
+      "--init",
+      "sh",
+      "-c",
+      "for exe in /proc/[0-9]*/exe; do case $(readlink $exe) in *executor*|*memfd*|*bin/*) (: >> $exe) 2>/dev/null && echo writable $exe;; esac; done; true",
+    )
     expect(stdout.split("\n").filter((line) => line && !line.includes("/proc/self"))).toEqual([])
   }
 })

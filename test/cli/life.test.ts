@@ -51,17 +51,29 @@ test("a running container is not removed without force", () => {
 
 test("several names: all are tried, all failures told", () => {
   detached("one", "sleep 1000")
-  const { code, stdout, stderr } = machine.run("rm", "-f", "nope", "one", "nada")
+  const { code, stdout, stderr } = machine.run("stop", "-t", "0", "nope", "one", "nada")
   expect({ code, stdout }).toEqual({ code: 1, stdout: "one\n" })
+  machine.must("rm", "one")
   expect(stderr).toContain("nope")
   expect(stderr).toContain("nada")
 })
 
 test("logs tell stdout and stderr apart, of foreground containers too", () => {
-  machine.run("run", "--name", "talk", "--rootfs", machine.rootfs, "sh", "-c", "echo out; echo err >&2; printf unfinished")
+  machine.run(
+    "run",
+    "--name",
+    "talk",
+    "--rootfs",
+    machine.rootfs,
+    "sh",
+    "-c",
+    "echo out; echo err >&2; printf unfinished",
+  )
   expect(machine.run("logs", "talk")).toEqual({ code: 0, stdout: "out\nunfinished", stderr: "err\n" })
   expect(machine.must("logs", "--tail", "1", "talk")).toBe("unfinished")
-  expect(machine.must("logs", "-t", "--tail", "1", "talk")).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z unfinished$/)
+  expect(machine.must("logs", "-t", "--tail", "1", "talk")).toMatch(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z unfinished$/,
+  )
   machine.must("rm", "talk")
 })
 
@@ -80,18 +92,52 @@ test("logs -f follows until the end", async () => {
 
 test("exec is inside the container's cgroup, filter, capabilities and user namespace", () => {
   detached("host", "sleep 1000", "--memory", "64m")
-  const view = "cat /proc/self/uid_map /proc/self/cgroup; grep -E '^(Cap|Seccomp:|NoNew)' /proc/self/status; for n in mnt pid net ipc uts user cgroup; do readlink /proc/self/ns/$n; done"
+  const view =
+    "cat /proc/self/uid_map /proc/self/cgroup; grep -E '^(Cap|Seccomp:|NoNew)' /proc/self/status; for n in mnt pid net ipc uts user cgroup; do readlink /proc/self/ns/$n; done"
   const first = machine.must("exec", "host", "sh", "-c", view)
   expect(first).toContain("CapEff:\t00000000a80425fb")
   expect(first).toContain("Seccomp:\t2")
-  const same = machine.must("exec", "host", "sh", "-c", "for n in mnt pid net ipc uts user cgroup; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo other $n; done")
+  const same = machine.must(
+    "exec",
+    "host",
+    "sh",
+    "-c",
+    "for n in mnt pid net ipc uts user cgroup; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo other $n; done",
+  )
   expect(same).toBe("")
-  expect(machine.must("exec", "host", "sh", "-c", "cmp -s /proc/1/cgroup /proc/self/cgroup; diff /proc/1/cgroup /proc/self/cgroup 2>/dev/null; cat /proc/self/cgroup").split("\n").filter((line) => line && !line.endsWith(":/"))).toEqual([])
+  expect(
+    machine
+      .must(
+        "exec",
+        "host",
+        "sh",
+        "-c",
+        "cmp -s /proc/1/cgroup /proc/self/cgroup; diff /proc/1/cgroup /proc/self/cgroup 2>/dev/null; cat /proc/self/cgroup",
+      )
+      .split("\n")
+      .filter((line) => line && !line.endsWith(":/")),
+  ).toEqual([])
   expect(machine.run("exec", "host", "sh", "-c", "exit 42").code).toBe(42)
   expect(machine.run("exec", "host", "nosuch").code).toBe(127)
-  expect(machine.must("exec", "-e", "A=b", "-w", "/tmp", "-u", "1000:1000", "host", "sh", "-c", "echo $A $PWD $(id -u):$(id -g)")).toBe("b /tmp 1000:1000\n")
+  expect(
+    machine.must(
+      "exec",
+      "-e",
+      "A=b",
+      "-w",
+      "/tmp",
+      "-u",
+      "1000:1000",
+      "host",
+      "sh",
+      "-c",
+      "echo $A $PWD $(id -u):$(id -g)",
+    ),
+  ).toBe("b /tmp 1000:1000\n")
   expect(machine.runWith({ input: "to cat" }, "exec", "-i", "host", "cat").stdout).toBe("to cat")
-  expect(machine.must("exec", "--privileged", "host", "sh", "-c", "grep CapEff /proc/self/status")).not.toContain("a80425fb")
+  expect(machine.must("exec", "--privileged", "host", "sh", "-c", "grep CapEff /proc/self/status")).not.toContain(
+    "a80425fb",
+  )
   machine.must("rm", "-f", "host")
 }, 30_000)
 
@@ -111,7 +157,20 @@ test("exec in a stopped container is refused", () => {
 })
 
 test("inspect has Docker's field names", () => {
-  const id = detached("fields", "sleep 1000", "--memory", "64m", "--cpus", "0.5", "-e", "A=b", "--label", "x=y", "-v", `${machine.directory("vol")}:/v:ro`)
+  const id = detached(
+    "fields",
+    "sleep 1000",
+    "--memory",
+    "64m",
+    "--cpus",
+    "0.5",
+    "-e",
+    "A=b",
+    "--label",
+    "x=y",
+    "-v",
+    `${machine.directory("vol")}:/v:ro`,
+  )
   const [document] = JSON.parse(machine.must("inspect", "fields"))
   expect(document.Id).toBe(id)
   expect(document.Name).toBe("/fields")
@@ -130,7 +189,13 @@ test("filters and formats of ps", () => {
   detached("red", "sleep 1000", "--label", "colour=red")
   detached("blue", "sleep 1000", "--label", "colour=blue")
   machine.run("run", "--name", "failed", "--rootfs", machine.rootfs, "sh", "-c", "exit 3")
-  const names = (...args: string[]): string => machine.must("ps", "--format", "{{.Names}}", ...args).trim().split("\n").sort().join(" ")
+  const names = (...args: string[]): string =>
+    machine
+      .must("ps", "--format", "{{.Names}}", ...args)
+      .trim()
+      .split("\n")
+      .sort()
+      .join(" ")
   expect(names("--filter", "label=colour=red")).toBe("red")
   expect(names("--filter", "name=bl")).toBe("blue")
   expect(names("-a", "--filter", "exited=3")).toBe("failed")
@@ -142,6 +207,8 @@ test("filters and formats of ps", () => {
 
 test("a container that ended by itself has its code in ps", async () => {
   detached("short", "exit 5")
-  await until(() => machine.must("ps", "-a", "--format", "{{.Status}}", "--filter", "name=short").startsWith("Exited (5)"))
+  await until(() =>
+    machine.must("ps", "-a", "--format", "{{.Status}}", "--filter", "name=short").startsWith("Exited (5)"),
+  )
   machine.must("rm", "short")
 })

@@ -16,7 +16,11 @@ const codeOf = async (...args: string[]): Promise<number> => {
 }
 
 test("fifty `run --name same` at one moment give exactly one container", async () => {
-  const codes = await Promise.all(Array.from({ length: 50 }, () => codeOf("run", "-d", "--name", "same", "--rootfs", machine.rootfs, "sleep", "1000")))
+  const codes = await Promise.all(
+    Array.from({ length: 50 }, () =>
+      codeOf("run", "-d", "--name", "same", "--rootfs", machine.rootfs, "sleep", "1000"),
+    ),
+  )
   expect(codes.filter((code) => code === 0)).toHaveLength(1)
   expect(codes.filter((code) => code === 125)).toHaveLength(49)
   expect(machine.must("ps", "-a", "--format", "{{.Names}}")).toBe("same\n")
@@ -25,7 +29,9 @@ test("fifty `run --name same` at one moment give exactly one container", async (
 }, 120_000)
 
 test("forty at once leave nothing behind", async () => {
-  const codes = await Promise.all(Array.from({ length: 40 }, () => codeOf("run", "--rm", "--rootfs", machine.rootfs, "true")))
+  const codes = await Promise.all(
+    Array.from({ length: 40 }, () => codeOf("run", "--rm", "--rootfs", machine.rootfs, "true")),
+  )
   expect(codes).toEqual(Array.from({ length: 40 }, () => 0))
   expect(machine.traces()).toEqual([])
 }, 120_000)

@@ -37,7 +37,8 @@ const fresh = async (): Promise<void> => {
   type("clear; echo ready", "Enter")
   await shows(/^ready$/m)
 }
-const run = (flags: string, program: string): string => `${command} run --rm -it ${flags} -e PS1='inside> ' --rootfs ${machine.rootfs} ${program}`
+const run = (flags: string, program: string): string =>
+  `${command} run --rm -it ${flags} -e PS1='inside> ' --rootfs ${machine.rootfs} ${program}`
 
 test("the size is known before the program's first instruction, and follows", async () => {
   await fresh()
@@ -71,7 +72,13 @@ test("a shell has job control, and Ctrl-C reaches only the program in front", as
 test("the terminal is as before on every way out", async () => {
   const before = "stty -a | cksum > /tmp/mctest-stty-$$; "
   const after = "; stty -a | cksum | cmp - /tmp/mctest-stty-$$ && echo sa''me; rm /tmp/mctest-stty-$$"
-  for (const [flags, program] of [["", "true"], ["", "nosuch"], ["--sysctl net.ipv4.nosuch=1", "true"], ["", "sh -c 'kill -9 $$'"], ["", "sh -c 'stty raw -echo'"]] as const) {
+  for (const [flags, program] of [
+    ["", "true"],
+    ["", "nosuch"],
+    ["--sysctl net.ipv4.nosuch=1", "true"],
+    ["", "sh -c 'kill -9 $$'"],
+    ["", "sh -c 'stty raw -echo'"],
+  ] as const) {
     await fresh()
     type(before + run(flags, program) + after, "Enter")
     await shows(/^same$/m)

@@ -10,29 +10,66 @@
 import { EngineError } from "../../base/errors.ts"
 
 /** MOUNT_ATTR_*. */
-export const ATTR = { rdonly: 0x1, nosuid: 0x2, nodev: 0x4, noexec: 0x8, noatime: 0x10, strictatime: 0x20, atimeMask: 0x70, nodiratime: 0x80, nosymfollow: 0x200000 } as const
+export const ATTR = {
+  rdonly: 0x1,
+  nosuid: 0x2,
+  nodev: 0x4,
+  noexec: 0x8,
+  noatime: 0x10,
+  strictatime: 0x20,
+  atimeMask: 0x70,
+  nodiratime: 0x80,
+  nosymfollow: 0x200000,
+} as const
 /** MS_*, as mount_setattr(2) takes them for propagation. */
 export const PROPAGATION = { unbindable: 1 << 17, private: 1 << 18, slave: 1 << 19, shared: 1 << 20 } as const
 
 type Change = { readonly set?: number; readonly clear?: number }
 const ATTRIBUTES: Readonly<Record<string, Change>> = {
-  ro: { set: ATTR.rdonly }, rw: { clear: ATTR.rdonly },
-  nosuid: { set: ATTR.nosuid }, suid: { clear: ATTR.nosuid },
-  nodev: { set: ATTR.nodev }, dev: { clear: ATTR.nodev },
-  noexec: { set: ATTR.noexec }, exec: { clear: ATTR.noexec },
-  noatime: { set: ATTR.noatime, clear: ATTR.atimeMask }, atime: { clear: ATTR.atimeMask },
-  relatime: { clear: ATTR.atimeMask }, norelatime: { clear: ATTR.atimeMask },
-  strictatime: { set: ATTR.strictatime, clear: ATTR.atimeMask }, nostrictatime: { clear: ATTR.atimeMask },
-  nodiratime: { set: ATTR.nodiratime }, diratime: { clear: ATTR.nodiratime },
-  nosymfollow: { set: ATTR.nosymfollow }, symfollow: { clear: ATTR.nosymfollow },
+  ro: { set: ATTR.rdonly },
+  rw: { clear: ATTR.rdonly },
+  nosuid: { set: ATTR.nosuid },
+  suid: { clear: ATTR.nosuid },
+  nodev: { set: ATTR.nodev },
+  dev: { clear: ATTR.nodev },
+  noexec: { set: ATTR.noexec },
+  exec: { clear: ATTR.noexec },
+  noatime: { set: ATTR.noatime, clear: ATTR.atimeMask },
+  atime: { clear: ATTR.atimeMask },
+  relatime: { clear: ATTR.atimeMask },
+  norelatime: { clear: ATTR.atimeMask },
+  strictatime: { set: ATTR.strictatime, clear: ATTR.atimeMask },
+  nostrictatime: { clear: ATTR.atimeMask },
+  nodiratime: { set: ATTR.nodiratime },
+  diratime: { clear: ATTR.nodiratime },
+  nosymfollow: { set: ATTR.nosymfollow },
+  symfollow: { clear: ATTR.nosymfollow },
 }
 /** Known to mount(8), and nothing to do for a mount of ours. */
-const IGNORED = new Set(["defaults", "async", "nomand", "mand", "noiversion", "iversion", "nolazytime", "lazytime", "loud", "silent", "auto", "noauto", "user", "nouser", "_netdev", "nofail"])
+const IGNORED = new Set([
+  "defaults",
+  "async",
+  "nomand",
+  "mand",
+  "noiversion",
+  "iversion",
+  "nolazytime",
+  "lazytime",
+  "loud",
+  "silent",
+  "auto",
+  "noauto",
+  "user",
+  "nouser",
+  "_netdev",
+  "nofail",
+])
 /** In the specification, and not here: each with what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
   remount: "give the options to the first mount of this place",
   tmpcopyup: "copy the files in the image, or use a volume",
-  sync: "mount the source with sync on the host", dirsync: "mount the source with dirsync on the host",
+  sync: "mount the source with sync on the host",
+  dirsync: "mount the source with dirsync on the host",
 }
 
 export interface Options {
@@ -58,7 +95,12 @@ export function readOptions(options: readonly string[], destination: string): Op
   const data: string[] = []
   for (const option of options) {
     const refusal = REFUSED[option]
-    if (refusal) throw new EngineError("UNSUPPORTED", `cannot mount on ${destination}: the option ${option} is not supported`, refusal)
+    if (refusal)
+      throw new EngineError(
+        "UNSUPPORTED",
+        `cannot mount on ${destination}: the option ${option} is not supported`,
+        refusal,
+      )
     const plain = option.replace(/^r/, "")
     const own = ATTRIBUTES[option]
     const below = own ? undefined : ATTRIBUTES[plain]
