@@ -87,7 +87,7 @@ export interface Wanted {
   readonly settle: (id: string) => Promise<boolean>
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/
 
 /**
  * Steps 1 to 3. Whatever it throws, nothing remains.
@@ -97,11 +97,18 @@ export async function createRecord(store: Store, { request, created, ownIds, ran
   if (request.name !== undefined && !NAME.test(request.name))
     throw new EngineError(
       "INVALID_VALUE",
-      `cannot name a container ${JSON.stringify(request.name)}: a name has letters, digits, "_", "." and "-", begins with a letter or digit, and has at least two`,
+      `cannot name a container ${JSON.stringify(request.name.slice(0, 80))}: a name has letters, digits, "_", "." and "-", begins with a letter or digit, and has 2 to 255 of them`,
     )
   const id = Buffer.from(random(32)).toString("hex")
   const creator = { ...ownMark(), boot: store.boot }
-  const record = (name: string): Container => ({ version: VERSION, id, name, created, request, creator })
+  const record = (name: string): Container => ({
+    version: VERSION,
+    id,
+    name,
+    created: timeOf(created),
+    request,
+    creator,
+  })
   const directory = containerDirectory(store, id)
   const links: string[] = []
   let name = request.name ?? randomName(random, 0)

@@ -104,13 +104,6 @@ export async function claimIds(store: Store, id: string): Promise<{ readonly bas
   )
 }
 
-/** What claimIds would answer now; takes nothing. For `explain`. */
-export function freeIds(store: Store, id: string): number {
-  let place = placeOf(id)
-  while (ownerOf(idsLink(store, place)) !== undefined) place = (place + 1) % IDS_RANGES
-  return IDS_BASE + place * IDS_SIZE
-}
-
 /** The leases of a container that wrote down none: of one that was killed while it took them. */
 export function leasesOf(store: Store, id: string, name: string): readonly string[] {
   const links = [nameLink(store, name)]

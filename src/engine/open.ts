@@ -1,0 +1,30 @@
+/**
+ * The front door of the engine: here the real clock, files and processes come in, as one argument (world.ts), and go to the verbs.
+ *
+ * A verb's file is loaded when it is first called: a command pays for what it does, not for what it could do.
+ *
+ * Read on: types.ts, what each verb promises; world.ts.
+ */
+
+import type { Engine, OpenOptions } from "./types.ts"
+import { makeWorld } from "./world.ts"
+
+export function open(options: OpenOptions): Engine {
+  const world = makeWorld(options)
+  return {
+    become: async (...given) => (await import("./run.ts")).become(world, ...given),
+    run: async (...given) => (await import("./run.ts")).run(world, ...given),
+    becomeExec: async (...given) => (await import("./exec.ts")).becomeExec(world, ...given),
+    exec: async (...given) => (await import("./exec.ts")).exec(world, ...given),
+    explain: async (...given) => (await import("./explain.ts")).explain(world, ...given),
+    explainContainer: async (...given) => (await import("./explain.ts")).explainContainer(world, ...given),
+    ps: async (...given) => (await import("./ps.ts")).ps(world, ...given),
+    stop: async (...given) => (await import("./stop.ts")).stop(world, ...given),
+    rm: async (...given) => (await import("./rm.ts")).rm(world, ...given),
+    async *logs(...given) {
+      yield* (await import("./logs.ts")).logs(world, ...given)
+    },
+    inspect: async (...given) => (await import("./inspect.ts")).inspect(world, ...given),
+    info: async () => (await import("./info.ts")).info(world),
+  }
+}

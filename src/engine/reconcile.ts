@@ -1,0 +1,272 @@
+/**
+ * Reconcile: holds the records against the kernel, and repairs what a crash has left, before anybody is shown it.
+ *
+ *     record + status + who lives ──stateOf──▶ created running exited     shown as they are
+ *                                              lost                       undo, last status: 137
+ *                                              unfinished                 the rest of the undo
+ *                                              abandoned                  undo, as after a failed step: gone
+ *
+ * There is no daemon that would see a monitor die. But everything that a container's undo needs is on disk before its first step, so the plan is
+ * computed again, and its undo carried out by `do`; every part of it accepts that it was done already. So any command can
+ * do it, again and again, and two at once are kept apart by one lock that is taken only if there is something to repair.
+ *
+ * Read on: record/states.ts; plan/plan.ts, undoOf.
+ */
+
+import { existsSync, readdirSync } from "node:fs"
+import { EngineError } from "../base/errors.ts"
+import { doSteps, planOf } from "../executor/do.ts"
+import { groupPath } from "../host/cgroups.ts"
+import type { Placement } from "../model/placement.ts"
+import { containerPlan, undoOf } from "../plan/plan.ts"
+import type { Plan, Step } from "../plan/step.ts"
+import { isAlive, isNamedByProcess } from "../record/alive.ts"
+import {
+  type BrokenRecord,
+  type Container,
+  dropRemains,
+  findRecord,
+  listRecords,
+  readConfig,
+} from "../record/containers.ts"
+import { leasesOf, release } from "../record/leases.ts"
+import { resolveContainer } from "../record/names.ts"
+import { type State, stateOf } from "../record/states.ts"
+import { readStatus, type StatusFile, writeLost } from "../record/status.ts"
+import { codeOf, containerDirectory, runDirectory, type Store } from "../record/store.ts"
+import { pathsOf } from "../spec/spec.ts"
+import type { World } from "./world.ts"
+
+/** A container as it can be shown. */
+export interface Seen {
+  readonly record: Container
+  /** Absent: created, and not running yet. */
+  readonly status?: StatusFile
+  readonly state: "created" | "running" | "exited"
+}
+
+type Look = { readonly record: Container; readonly status: StatusFile | undefined; readonly state: State }
+
+const isWhole = (look: Look): look is Look & { state: Seen["state"] } =>
+  look.state === "created" || look.state === "running" || look.state === "exited"
+const seen = ({ record, status, state }: Look & { state: Seen["state"] }): Seen => ({
+  record,
+  state,
+  ...(status && { status }),
+})
+
+function lookAt(store: Store, record: Container, hasRunDirectory: boolean): Look {
+  const status = readStatus(containerDirectory(store, record.id))
+  const state = stateOf({
+    status,
+    creator: record.creator,
+    boot: store.boot,
+    hasRunDirectory,
+    remove: record.placement?.remove === true,
+    isAlive,
+    isNamedByProcess: () => isNamedByProcess(record.id),
+  })
+  return { record, status, state }
+}
+
+/** All containers, and what cannot be read. The order is that of their ids. */
+export async function seeAll(
+  world: World,
+): Promise<{ readonly containers: readonly Seen[]; readonly broken: readonly BrokenRecord[] }> {
+  const store = world.store()
+  const containers: Seen[] = []
+  const broken: BrokenRecord[] = []
+  const damaged: string[] = []
+  const { ids, drafts } = listRecords(store)
+  const running = new Set(readdirSync(store.run))
+  for (const { path, creator } of drafts) if (!isAlive(creator)) dropRemains(path)
+  for (const id of ids) {
+    const found = findRecord(store, id)
+    if (found.kind === "broken") broken.push(found.broken)
+    else if (found.kind === "remains") damaged.push(id)
+    else if (found.kind === "container") {
+      const look = lookAt(store, found.record, running.has(id))
+      if (isWhole(look)) containers.push(seen(look))
+      else damaged.push(id)
+    }
+  }
+  for (const container of await repairAll(world, damaged)) {
+    if ("why" in container) broken.push(container)
+    else containers.push(container)
+  }
+  return { containers, broken }
+}
+
+/**
+ * One container, by name, id or the first digits of its id.
+ * @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`, `RECORD_BROKEN`.
+ */
+export async function see(world: World, reference: string): Promise<Seen> {
+  const store = world.store()
+  const id = resolveContainer(store, reference)
+  const found = findRecord(store, id)
+  if (found.kind === "broken") throw recordBroken(found.broken)
+  if (found.kind === "container") {
+    const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+    if (isWhole(look)) return seen(look)
+    for (const repaired of await repairAll(world, [id])) {
+      if ("why" in repaired) throw recordBroken(repaired)
+      return repaired
+    }
+  }
+  throw new EngineError("CONTAINER_NOT_FOUND", `cannot find container "${reference}": it is gone`)
+}
+
+export const recordBroken = ({ id, why }: BrokenRecord): EngineError =>
+  new EngineError(
+    "RECORD_BROKEN",
+    `cannot read the record of container ${id.slice(0, 12)}: ${why}`,
+    `rm --force ${id.slice(0, 12)} removes it`,
+  )
+
+/**
+ * For createRecord: somebody wants a name that this container has.
+ * @returns whether the name may be free now: the container was a crash's, and is gone.
+ */
+export async function settle(world: World, id: string): Promise<boolean> {
+  const store = world.store()
+  const found = findRecord(store, id)
+  if (found.kind !== "container") return found.kind !== "broken"
+  if (isWhole(lookAt(store, found.record, existsSync(runDirectory(store, id))))) return false
+  return (await repairAll(world, [id])).length === 0
+}
+
+/** What remains of these containers after their repair. Another process may be at it: then they are looked at when it is done. */
+async function repairAll(world: World, ids: readonly string[]): Promise<readonly (Seen | BrokenRecord)[]> {
+  if (ids.length === 0) return []
+  return world.store().lock("repair", async () => {
+    const left: (Seen | BrokenRecord)[] = []
+    for (const id of ids) {
+      try {
+        const container = await repair(world, id)
+        if (container) left.push(container)
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error
+        left.push({ id, why: `it cannot be cleaned up: ${error.message}` })
+      }
+    }
+    return left
+  })
+}
+
+async function repair(world: World, id: string): Promise<Seen | undefined> {
+  const store = world.store()
+  const found = findRecord(store, id)
+  if (found.kind === "remains") {
+    // Somebody may be removing it just now: a monitor with its id in its arguments.
+    if (!isNamedByProcess(id)) await removeAll(world, id, found.leases)
+    return undefined
+  }
+  if (found.kind !== "container") return undefined
+  const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+  if (isWhole(look)) return seen(look)
+
+  const { record, status, state } = look
+  const { placement } = record
+  if (!placement) {
+    await removeAll(world, id, leasesOf(store, id, record.name))
+    return undefined
+  }
+  await doSteps(world.executor(), undo(world, record, placement, state === "abandoned"))
+  if (state === "abandoned" || placement.remove) return undefined
+  if (state === "lost" && status)
+    writeLost(placement.directory, status, { error: lossOf(status, store), now: world.now() })
+  return seen({ record, status: readStatus(placement.directory), state: "exited" })
+}
+
+const lossOf = ({ boot }: StatusFile, store: Store): string =>
+  boot === store.boot
+    ? "its monitor was killed, and the kernel killed the container with it"
+    : "the machine was restarted while it ran"
+
+/** The undo of its plan; if that cannot be computed any more (a source is gone, the record is older), of what every container has. */
+function undo(world: World, record: Container, placement: Placement, failed: boolean): Plan {
+  const host = world.host(pathsOf(record.request).paths)
+  try {
+    return undoOf(containerPlan(readConfig(world.store(), record.id), placement, host), { failed })
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error
+  }
+  const gone = failed || placement.remove
+  return planOf([
+    ...groupsOf(world, placement.cgroup?.path),
+    removeTree(placement.runDirectory),
+    ...(gone ? [removeTree(placement.directory), ...placement.leases.map(unlink)] : []),
+  ])
+}
+
+/** Removes the group of this path from every hierarchy, with whatever still runs in it. */
+export function groupsOf(world: World, path: string | undefined): readonly Step[] {
+  const { base } = world.host([]).cgroups
+  return Object.entries(path === undefined ? {} : base).flatMap(([mount, below]): Step[] => {
+    const group = `${groupPath(mount, below)}${path}`
+    if (!existsSync(group)) return []
+    return [
+      {
+        phase: "host",
+        op: "remove-cgroup",
+        path: group,
+        must: false,
+        does: `remove the cgroup ${group}`,
+        why: "whatever still runs in it has lost its container",
+      },
+    ]
+  })
+}
+
+export const removeTree = (path: string): Step => ({
+  phase: "host",
+  op: "remove-tree",
+  path,
+  ok: ["ENOENT"],
+  must: false,
+  does: `remove ${path}`,
+  why: "it belongs to a container that is gone",
+})
+const unlink = (path: string): Step => ({
+  phase: "host",
+  op: "unlink",
+  path,
+  ok: ["ENOENT"],
+  must: false,
+  does: `give back ${path}`,
+  why: "its container is gone",
+})
+
+/** Directories and leases of a container without a record. The leases go last: until then nobody else gets the same ids. */
+export async function removeAll(world: World, id: string, leases: readonly string[]): Promise<void> {
+  const store = world.store()
+  const directories = [runDirectory(store, id), containerDirectory(store, id)]
+  const { warnings } = await doSteps(world.executor(), planOf(directories.map(removeTree)))
+  const [first] = warnings
+  if (first && existsSync(directories[first.index]!))
+    throw new EngineError(
+      "STATE_UNUSABLE",
+      `cannot remove ${directories[first.index]}: something in it is in use`,
+      "see what holds it: fuser -m",
+    )
+  for (const link of leases) release(link, id)
+}
+
+/** Links in `names/` and `ids/` that lead to a container whose record cannot tell. Reads all of them. */
+export function leasesByLooking(
+  { root }: Store,
+  id: string,
+  ownerOf: (link: string) => string | undefined,
+): readonly string[] {
+  return ["names", "ids"].flatMap((kind) => {
+    try {
+      return readdirSync(`${root}/${kind}`)
+        .map((name) => `${root}/${kind}/${name}`)
+        .filter((link) => ownerOf(link) === id)
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return []
+      throw error
+    }
+  })
+}
