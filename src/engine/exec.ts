@@ -54,7 +54,7 @@ async function prepareExec(world: World, container: string, request: ExecRequest
   const accounts = readAccounts(`/proc/${pid}/root`)
   if (startOf(pid) !== start)
     throw new EngineError("WRONG_STATE", `cannot run a program in ${container}: it has just ended`)
-  const own = readConfig(world.store, id)
+  const own = readConfig(world.store(), id)
   const { config } = execSpec(own, placement, accounts, request, host)
   const { announce: _, ...place } = placement
   const plan = execPlan(

@@ -24,6 +24,6 @@ export async function explainContainer(world: World, container: string): Promise
       `cannot explain ${container}: its record is not complete`,
       `remove it: rm -f ${container}`,
     )
-  const config = readConfig(world.store, id)
+  const config = readConfig(world.store(), id)
   return { config, plan: planOfRecord(world, config, placement) }
 }

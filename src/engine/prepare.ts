@@ -58,7 +58,7 @@ export function hostFor(world: World, request: Request): Host {
 const surroundings = (world: World, request: Request, host: Host) => ({
   host,
   roots: { state: world.roots.state, run: world.roots.run },
-  scope: world.scope,
+  scope: world.scope(),
   accounts: readAccounts(request.rootfs),
   hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
 })
@@ -80,7 +80,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   const host = { ...hostFor(world, request), ...options.corrected }
   requireRoot(host, "run a container")
   const own = userNamespace(request, host).own
-  const draft = await createRecord(world.store, {
+  const draft = await createRecord(world.store(), {
     request,
     created: timeOf(world.now()),
     ownIds: own,
@@ -100,7 +100,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
     writeFileSync(wire, encode(plan), { mode: 0o600 })
     return { id: draft.record.id, plan, wire }
   } catch (error) {
-    dropRecord(world.store, draft)
+    dropRecord(world.store(), draft)
     throw error
   }
 }
