@@ -105,7 +105,7 @@ export async function createRecord(store: Store, { request, created, ownIds, ran
     version: VERSION,
     id,
     name,
-    created: timeOf(created),
+    created,
     request,
     creator,
   })
