@@ -15,7 +15,7 @@
  * Read on: mounts.ts, device-rules.ts, spec/devices.ts. Linux man-pages mknod(2), tmpfs(5), open_tree(2).
  */
 
-import { posix } from "node:path"
+import { normalize } from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import { ATTR, PROPAGATION, readOptions } from "../formats/mount/options.ts"
 import type { Device } from "../model/oci.ts"
@@ -241,7 +241,7 @@ function place(paths: readonly string[]): readonly Step[] {
 function pathOf({ path }: Device): string {
   if (!path.startsWith("/"))
     throw new EngineError("INVALID_CONFIG", `cannot make the device ${path}: a device's path is absolute`)
-  return posix.normalize(path)
+  return normalize(path)
 }
 
 /** `snd/by-id/usb` → `snd`, `snd/by-id`. */

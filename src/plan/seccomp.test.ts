@@ -171,6 +171,48 @@ describe("what runc does, ours does", () => {
   })
 })
 
+test("the program says what the rules say, read word by word", () => {
+  let seed = 1
+  const pick = <T>(list: readonly T[]): T => {
+    seed = (seed * 48271) % (2 ** 31 - 1)
+    return list[seed % list.length]!
+  }
+  const values = [0, 1, 3, 6, 7, 0x100, 0xffffffff, 0x100000000, 0x500000007]
+  const holds: Readonly<Record<string, (given: bigint, value: bigint, valueTwo: bigint) => boolean>> = {
+    SCMP_CMP_EQ: (given, value) => given === value,
+    SCMP_CMP_NE: (given, value) => given !== value,
+    SCMP_CMP_GT: (given, value) => given > value,
+    SCMP_CMP_GE: (given, value) => given >= value,
+    SCMP_CMP_LT: (given, value) => given < value,
+    SCMP_CMP_LE: (given, value) => given <= value,
+    SCMP_CMP_MASKED_EQ: (given, value, valueTwo) => (given & value) === (valueTwo & value),
+  }
+  for (let turn = 0; turn < 300; turn++) {
+    const rules = Array.from({ length: pick([1, 2, 3, 5]) }, () =>
+      pick([[0], [1], [0, 1], [0, 2, 5]]).map(
+        (index): SeccompArg => ({ index, op: pick(Object.keys(holds)), value: pick(values), valueTwo: pick(values) }),
+      ),
+    )
+    const policy: Seccomp = {
+      defaultAction: "SCMP_ACT_ERRNO",
+      architectures: ["SCMP_ARCH_X86"],
+      syscalls: [allow(["write", "open"]), ...rules.map((args) => allow(["read"], ...args))],
+    }
+    const run = classic(compileSeccomp(policy, { arch: "x86_64" }).program)
+    for (let call = 0; call < 40; call++) {
+      const args = Array.from({ length: 6 }, () => BigInt(pick(values)) + BigInt(pick([0, 1])))
+      const [number, architecture, given] = pick([
+        [0, X86_64, args],
+        [3, I386, args.map((value) => value & 0xffffffffn)],
+      ] as const)
+      const allowed = rules.some((rule) =>
+        rule.every(({ index, op, value, valueTwo = 0 }) => holds[op]!(given[index]!, BigInt(value), BigInt(valueTwo))),
+      )
+      expect([rules, given, run({ number, architecture, args: given }) === 0x7fff0000]).toEqual([rules, given, allowed])
+    }
+  }
+})
+
 test("flags: SPEC_ALLOW if none are given; TSYNC needs no bit; a listener only if somebody is to be notified", () => {
   const flags = (given: Partial<Seccomp>) =>
     compileSeccomp({ defaultAction: "SCMP_ACT_ALLOW", ...given }, { arch: "x86_64" }).flags
