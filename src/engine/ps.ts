@@ -1,0 +1,151 @@
+/**
+ * `ps`: containers as rows, the newest first, with Docker's filters and Docker's words for a state.
+ *
+ *     records ──seeAll──▶ what is true now ──filters──▶ rows
+ *
+ * Filters of different names must all match; values of one name are alternatives, but for `label`, of which every one must be there.
+ *
+ * Read on: reconcile.ts. docs.docker.com/reference/cli/docker/container/ls, "Filtering".
+ */
+
+import { EngineError } from "../base/errors.ts"
+import { humanSpan } from "../base/units.ts"
+import type { Container } from "../record/containers.ts"
+import { resolveContainer } from "../record/names.ts"
+import { millisOf } from "../record/time.ts"
+import { type Seen, seeAll } from "./reconcile.ts"
+import type { Broken, PsOptions, Status, Summary } from "./types.ts"
+import type { World } from "./world.ts"
+
+/** @throws {EngineError} `INVALID_VALUE` for a filter that makes no sense; `CONTAINER_NOT_FOUND` for its container. */
+export async function ps(
+  world: World,
+  { all = false, filters = {}, last = 0 }: PsOptions = {},
+): Promise<{ readonly containers: readonly Summary[]; readonly broken: readonly Broken[] }> {
+  const { containers, broken } = await seeAll(world)
+  const created = new Map(containers.map(({ record }) => [record.id, record.created]))
+  const tests = Object.entries(filters).map(([name, values]) => {
+    const make = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined
+    if (!make)
+      throw new EngineError(
+        "INVALID_VALUE",
+        `cannot filter by "${name}": there is no such filter`,
+        `there are ${Object.keys(FILTERS).join(", ")}`,
+      )
+    return make(values, (reference) => created.get(resolveContainer(world.store(), reference)) ?? "")
+  })
+  // As Docker: who asks for a state means it, and who asks for the newest n means any.
+  const stopped = all || last > 0 || "status" in filters
+  const now = world.now().getTime()
+  const found = containers
+    .filter((container) => (stopped || container.state === "running") && tests.every((test) => test(container)))
+    .sort((a, b) => (a.record.created < b.record.created ? 1 : a.record.created > b.record.created ? -1 : 0))
+  return { containers: (last > 0 ? found.slice(0, last) : found).map((container) => summary(container, now)), broken }
+}
+
+type Test = (container: Seen) => boolean
+/** From the values of a filter to a test. `createdOf`: when a container was created, by its name or id. */
+type Filter = (values: readonly string[], createdOf: (reference: string) => string) => Test
+
+const any =
+  (values: readonly string[], matches: (container: Seen, value: string) => boolean): Test =>
+  (container) =>
+    values.some((value) => matches(container, value))
+
+/** Every state that Docker knows; ours are some of them. */
+const STATUSES: readonly Status[] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+
+const FILTERS: Readonly<Record<string, Filter>> = {
+  ancestor: (values) => any(values, ({ record }, value) => record.request.rootfs === value),
+  before: (values, createdOf) => {
+    const times = values.map(createdOf)
+    return ({ record }) => times.some((time) => record.created < time)
+  },
+  exited: (values) => {
+    const codes = values.map((value) => {
+      if (/^-?\d+$/.test(value)) return Number(value)
+      throw new EngineError("INVALID_VALUE", `cannot filter by exited=${value}: it is not an exit code`)
+    })
+    return ({ state, status }) => state === "exited" && codes.includes(status?.code ?? -1)
+  },
+  id: (values) => any(values, ({ record }, value) => record.id.startsWith(value)),
+  label: (values) => (container) =>
+    values.every((value) => {
+      const [key, wanted] = split(value)
+      const { labels = {} } = container.record.request
+      return Object.hasOwn(labels, key) && (wanted === undefined || labels[key] === wanted)
+    }),
+  name: (values) => {
+    const patterns = values.map(pattern)
+    return ({ record }) => patterns.some((test) => test(record.name))
+  },
+  network: (values) => any(values, ({ record }, value) => networkOf(record) === value),
+  since: (values, createdOf) => {
+    const times = values.map(createdOf)
+    return ({ record }) => times.some((time) => record.created > time)
+  },
+  status: (values) => {
+    for (const value of values)
+      if (!STATUSES.includes(value as Status))
+        throw new EngineError(
+          "INVALID_VALUE",
+          `cannot filter by status=${value}: there is no such status`,
+          `there are ${STATUSES.join(", ")}`,
+        )
+    return any(values, ({ state }, value) => state === value)
+  },
+  volume: (values) =>
+    any(values, ({ record }, value) =>
+      (record.request.mounts ?? []).some(
+        (mount) => mount.target === value || (mount.kind === "bind" && mount.source === value),
+      ),
+    ),
+}
+
+function split(pair: string): readonly [key: string, value: string | undefined] {
+  const at = pair.indexOf("=")
+  return at < 0 ? [pair, undefined] : [pair.slice(0, at), pair.slice(at + 1)]
+}
+
+/** A name, a part of one, or a regular expression; Docker's names begin with a slash, so `^/web$` is one, too. */
+function pattern(text: string): (name: string) => boolean {
+  try {
+    const expression = new RegExp(text)
+    return (name) => expression.test(name) || expression.test(`/${name}`)
+  } catch {
+    return (name) => name.includes(text)
+  }
+}
+
+export const networkOf = ({ request }: Pick<Container, "request">): string => request.network ?? "none"
+/** What runs in a container: the entry point and its arguments. */
+export const argvOf = ({ request }: Pick<Container, "request">): readonly string[] => [
+  ...(request.entrypoint ? [request.entrypoint] : []),
+  ...request.args,
+]
+
+function summary({ record, status, state }: Seen, now: number): Summary {
+  const { id, name, created, request } = record
+  return {
+    id,
+    name,
+    image: request.rootfs,
+    command: argvOf(record).join(" "),
+    created,
+    status: state,
+    statusText: statusText({ record, state, ...(status && { status }) }, now),
+    ...(state === "exited" && status?.code !== undefined && { exitCode: status.code }),
+    ...(state === "running" && status?.pid && { pid: status.pid.pid }),
+    labels: request.labels ?? {},
+    mounts: (request.mounts ?? []).flatMap((mount) => (mount.kind === "bind" ? [mount.source] : [])),
+    networks: [networkOf(record)],
+  }
+}
+
+/** `Up 3 minutes`, `Exited (137) 2 hours ago`, `Created`. */
+export function statusText({ status, state }: Seen, now: number): string {
+  const since = (time: string | undefined): string => humanSpan(now - millisOf(time ?? ""))
+  if (state === "running") return `Up ${since(status?.started)}`
+  if (state === "exited") return `Exited (${status?.code ?? 0}) ${since(status?.finished)} ago`
+  return "Created"
+}
