@@ -115,6 +115,8 @@ _Noreturn void monitor(struct run *run, int front);
 
 /* front.c: the exit status. `socket` is the front's end. `child`: the monitor, waited for after its last frame; 0: not our child. */
 int front(struct plan *plan, int socket, pid_t child);
+/* The same end without a monitor: says that a step has failed, or becomes what the frame names for that. The exit status. */
+int front_failed(struct plan *plan, const struct failure *failure);
 
 /*
  * log.c: CRI lines. One log per process; `path` must outlive it. log_write never fails: what could not be written is counted.

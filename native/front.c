@@ -310,6 +310,12 @@ static int failed(const struct failure *failure) {
   return code;
 }
 
+int front_failed(struct plan *given, const struct failure *failure) {
+  plan = given;
+  if (plan->frame[HEADER_REPORT].n != NONE64) report = (int)plan->frame[HEADER_REPORT].n;
+  return failed(failure);
+}
+
 /* One whole frame. -1: go on. Else the front's exit status. */
 static int obey(uint8_t type, const uint8_t *payload, uint32_t length) {
   int32_t number = 0;
