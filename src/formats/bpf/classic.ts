@@ -94,12 +94,15 @@ export class Assembler {
   }
   jump(test: Test, k: number, yes: Label, no: Label): void {
     this.#items.push({ code: TESTS[test], k, yes, no })
-    for (const label of [yes, no]) {
-      const before = this.#heldAt[label]
-      this.#heldAt[label] = before === undefined || before === this.#held ? this.#held : UNKNOWN
-    }
+    this.#reaches(yes)
+    this.#reaches(no)
+  }
+  #reaches(label: Label): void {
+    const before = this.#heldAt[label]
+    this.#heldAt[label] = before === undefined || before === this.#held ? this.#held : UNKNOWN
   }
 
+  /** The whole program. @throws {TypeError} for a label without a place, or with one before the jump: a mistake of ours. */
   instructions(): readonly Instruction[] {
     // Reversed: the last instruction first. `at` is an instruction's index in it, so a jump from the one that comes
     // next to it skips `reversed.length - at - 1`.
