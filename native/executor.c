@@ -1,0 +1,460 @@
+/*
+ * The executor's own part: it reads a plan, carries out its steps in their order, and takes them back.
+ *
+ *     host … clone … parent … hand over fds ──▶ child: child … gate … start … execve
+ *                                └── waits for the end of the socket; then the shared page says what that end means
+ *
+ *     EXECUTING   the program runs (or ran: that is its own affair)       FAILED   step k, errno
+ *     anything else: the child died in step k
+ *
+ * The rules. A step that failed is taken back with all before it: the undos run in reverse, and go on past errors. What the child has
+ * to say it stores into a page that both see: no filter, limit or full pipe is in the way. The program that runs us can never be opened
+ * for writing from a container: it lies on a read-only mount, or is sealed memory.
+ *
+ * Read on: wire.c, ops.c, monitor.c.
+ */
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include "kernel.h"
+#include "ops.h"
+
+extern char **environ;
+
+enum { MOST_FDS = 253, MOST_WARNINGS = 128, FAILED_US = 125 };
+enum state { PREPARING, GATED, EXECUTING, FAILED };
+
+struct shared {
+  _Atomic uint32_t state;
+  struct failure failure;      /* its step is the one that the child is in */
+  uint32_t warnings;
+  struct { uint32_t step; int32_t error; } warning[MOST_WARNINGS];
+  uint8_t done[MAX_STEPS];
+};
+
+/* From the parent to the child, with as many fds as slots. */
+struct handover { pid_t pid; uint16_t count, last; uint16_t slot[MOST_FDS]; };
+
+static struct plan plan;
+static struct run run;
+static uint8_t *wire;
+static size_t wire_size;
+static bool inside, is_do;     /* in the child; in the use `do` */
+
+/* ---- one step ---- */
+
+static const char *does(uint32_t step) { return plan.does && step < plan.forward ? plan.does[step] : "take back a step"; }
+
+void warn_later(struct run *run, uint32_t step, int error) {
+  struct shared *shared = run->shared;
+  uint64_t report = plan.frame[HEADER_REPORT].n;
+  if (inside) {
+    if (shared->warnings < MOST_WARNINGS) shared->warning[shared->warnings].step = step, shared->warning[shared->warnings++].error = error;
+  } else if (is_do) dprintf(1, "warning %u %d\n", step, error);
+  else if (plan.frame[HEADER_STAY].n) monitor_warning(step, error);
+  else if (report != NONE64) dprintf((int)report, "warning %u %d\n", step, error);
+  else dprintf(2, "minicontainer: warning: could not %s: %s\n", does(step), strerror(error));
+}
+
+/* A slot that this step takes was never filled. The clone goes on without: a container needs its process more than its place. */
+static bool lacks_slot(const struct step *step) {
+  const char *kinds = OPS[step->op].args;
+  if (step->op == OP_CLONE) return false;
+  for (int i = 0; kinds[i]; i++) {
+    const union arg *arg = &step->arg[i];
+    if ((kinds[i] == 'f' || kinds[i] == 'F') && arg->n != NONE64 && run.slot[arg->n] < 0) return true;
+    for (uint32_t j = 0; kinds[i] == 'z' && j < arg->y.count; j++) if (run.slot[arg->y.v[j]] < 0) return true;
+  }
+  return false;
+}
+
+/* 0, or the errno with which the plan ends. */
+static int carry_out(uint32_t index) {
+  const struct step *step = &plan.step[index];
+  if (lacks_slot(step)) return 0;
+  int error = plan.frame[HEADER_FAULT].n == index ? EIO : perform(&run, step);
+  if (!error) run.done[index] = 1;
+  for (int i = 0; i < step->oks && error; i++) if (step->ok[i] == error) error = 0;
+  if (!error || !(step->flags & STEP_MAY_FAIL)) return error;
+  warn_later(&run, index, error);
+  return 0;
+}
+
+static void carry_out_all(enum phase phase) {
+  for (uint32_t i = 0; i < plan.forward; i++) {
+    int error = plan.step[i].phase == phase ? carry_out(i) : 0;
+    if (error) warn_later(&run, i, error);
+  }
+}
+void started(struct run *run) { (void)run; carry_out_all(PHASE_STARTED); }
+void exit_steps(struct run *run) { (void)run; carry_out_all(PHASE_EXIT); }
+
+void unwind(struct run *run, bool failed) {
+  for (uint32_t i = plan.forward; i-- > 0;) {
+    const struct step *step = &plan.step[i], *undo = step->undo == NONE16 ? NULL : &plan.step[step->undo];
+    if (undo && run->done[i] && (failed || !(undo->flags & STEP_ON_FAILURE_ONLY)) && !lacks_slot(undo)) perform(run, undo);
+  }
+  if (!failed) carry_out_all(PHASE_END);
+}
+
+/* ---- the child ---- */
+
+_Noreturn static void give_up(uint32_t step, int error) {
+  bool alone = run.shared->state == GATED && plan.frame[HEADER_STAY].n == 0;
+  run.shared->failure = (struct failure){ step, error, run.detail };
+  run.shared->state = FAILED;
+  // Whoever made us has gone since; what is left is the caller's stderr, and an exit code that shells know.
+  if (alone) dprintf(2, "minicontainer: cannot %s: %s\n", does(step), strerror(error));
+  k_exit(!alone || plan.step[step].op != OP_EXEC ? FAILED_US : error == ENOENT ? 127 : 126);
+}
+
+_Noreturn void child(struct run *given, int socket) {
+  struct handover handover = { 0 };
+  int streams[] = { given->in, given->out, given->err }, fds[MOST_FDS], error = 0;
+  unsigned count;
+  inside = true;
+  given->socket = socket;
+  for (int fd = 0; fd < 3; fd++) if (streams[fd] >= 0 && dup2(streams[fd], fd) < 0) error = errno;
+  if (k_close_range(3, K_CLOSE_RANGE_CLOEXEC) < 0) error = errno;
+  default_signals();
+  uint32_t i = 0;
+  while (i < plan.forward && plan.step[i].phase < PHASE_CHILD) i++;
+  do {
+    count = MOST_FDS;
+    // Nothing comes if the parent has failed, or died.
+    if (receive_fds(socket, &handover, sizeof handover, fds, &count) <= 0 || count != handover.count) k_exit(FAILED_US);
+    for (unsigned j = 0; j < count; j++) given->slot[handover.slot[j]] = fds[j];
+  } while (!handover.last);
+  given->pid = handover.pid;
+  if (given->joined) given->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+  for (; i < plan.forward && plan.step[i].phase <= PHASE_START && !error; i++) {
+    given->shared->failure.step = i;
+    error = carry_out(i);
+    if (error) give_up(i, error);
+  }
+  give_up(i ? i - 1 : 0, error ? error : ENOEXEC);   // after an exec there is no step
+}
+
+void executing(struct run *run) { if (run->shared) run->shared->state = EXECUTING; }
+
+void gated(struct run *run) {
+  if (!run->shared) return;
+  run->shared->state = GATED;
+  send_fds(run->socket, "g", 1, NULL, 0);
+}
+
+void let_go(struct run *run) {
+  munmap(run->shared, sizeof *run->shared);
+  munmap(wire, wire_size);
+  forget(&plan);
+}
+
+/* ---- the parent ---- */
+
+/* Everything that the parent got after the clone and the child will take. -1: the child is gone. */
+static int hand_over(void) {
+  static bool late[MAX_SLOTS];
+  static int fds[MOST_FDS];
+  struct handover handover = { .pid = run.pid };
+  for (uint32_t i = 0; i < plan.forward; i++) {
+    const struct step *step = &plan.step[i];
+    if (step->phase == PHASE_PARENT && step->gives != NONE16 && run.slot[step->gives] >= 0) late[step->gives] = true;
+  }
+  for (uint32_t i = 0; i < plan.forward; i++) {
+    const struct step *step = &plan.step[i];
+    const char *kinds = OPS[step->op].args;
+    for (int j = 0; kinds[j] && step->phase >= PHASE_CHILD && step->phase <= PHASE_START; j++) {
+      bool one = kinds[j] == 'f' || kinds[j] == 'F';
+      uint32_t count = one ? 1 : kinds[j] == 'z' ? step->arg[j].y.count : 0;
+      for (uint32_t k = 0; k < count; k++) {
+        uint64_t slot = one ? step->arg[j].n : step->arg[j].y.v[k];
+        if (slot == NONE64 || !late[slot]) continue;
+        late[slot] = false;
+        if (handover.count == MOST_FDS) {
+          if (send_fds(run.socket, &handover, sizeof handover, fds, handover.count) < 0) return -1;
+          handover.count = 0;
+        }
+        fds[handover.count] = run.slot[slot], handover.slot[handover.count++] = (uint16_t)slot;
+      }
+    }
+  }
+  handover.last = 1;
+  return send_fds(run.socket, &handover, sizeof handover, fds, handover.count);
+}
+
+/* Until execve closes the child's end; without a monitor, also until it waits at its gate. */
+static void await_child(void) {
+  for (;;) {
+    char word = 0;
+    int fd = -1;
+    unsigned count = 1;
+    if (receive_fds(run.socket, &word, 1, &fd, &count) <= 0) return;
+    if (word == 't' && count) run.terminal = fd;
+    if (word == 'g' && plan.frame[HEADER_STAY].n == 0) return;
+  }
+}
+
+static void go_home(void) {
+  if (run.home >= 0) setns(run.home, CLONE_NEWNS);
+  run.home = -1;
+}
+
+static void close_slots(void) {
+  for (uint32_t i = 0; i < plan.slots; i++) {
+    if (run.slot[i] >= 0) close(run.slot[i]);
+    run.slot[i] = -1;
+  }
+  if (run.socket >= 0) close(run.socket);
+  run.socket = -1;
+}
+
+int start(struct run *given, struct failure *failure) {
+  (void)given;
+  uint32_t i = 0;
+  int error = 0, how = 0;
+  run.shared = mmap(NULL, sizeof *run.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (run.shared == MAP_FAILED) return *failure = (struct failure){ 0, errno, 0 }, -1;
+  run.done = run.shared->done;
+  for (; i < plan.forward && plan.step[i].phase <= PHASE_PARENT && !error; i++) error = carry_out(i);
+  *failure = (struct failure){ i ? i - 1 : 0, error, run.detail };
+  bool cloned = run.vpid > 0;
+  if (!error && cloned) {
+    if (hand_over() == 0) await_child();
+    uint32_t state = run.shared->state;
+    error = state == EXECUTING || state == GATED ? 0 : state == FAILED ? run.shared->failure.error : EOWNERDEAD;
+    if (error) *failure = run.shared->failure, failure->error = error;
+  } else if (!error) failure->error = error = ESRCH;   // a plan without a clone
+  if (error && cloned) {
+    k_pidfd_send_signal(run.pidfd, SIGKILL);
+    while (waitpid(run.vpid, &how, 0) < 0 && errno == EINTR) continue;
+    if (error == EOWNERDEAD) failure->detail = WIFSIGNALED(how) ? (uint32_t)WTERMSIG(how) : 0;
+  }
+  for (uint32_t w = 0; w < run.shared->warnings && w < MOST_WARNINGS; w++) warn_later(&run, run.shared->warning[w].step, run.shared->warning[w].error);
+  go_home();
+  close_slots();
+  if (!error) return 0;
+  if (run.terminal >= 0) close(run.terminal);
+  run.terminal = -1;
+  unwind(&run, true);
+  return -1;
+}
+
+/* Whole pages between two places of a mapping. */
+static void unmap_between(const void *from, const void *to) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)from + page - 1) & ~(page - 1), end = (uintptr_t)to & ~(page - 1);
+  if (end > first) munmap((void *)first, end - first);
+}
+
+/* The exit steps and the undos lie at the end of the wire and of the arena, the frame at the beginning: what is between has run. */
+void shrink(struct run *given) {
+  static uint8_t kept[MAX_STEPS];
+  memcpy(kept, given->done, plan.forward);
+  munmap(given->shared, sizeof *given->shared);
+  given->done = kept, given->shared = NULL;
+  uint32_t k = 0, frame_bytes;
+  while (k < plan.steps && plan.step[k].phase < PHASE_EXIT) k++;
+  memcpy(&frame_bytes, wire + 24, sizeof frame_bytes);
+  bool none = k == plan.steps;
+  unmap_between(wire + 32 + frame_bytes, none ? wire + wire_size : (const uint8_t *)plan.step[k].ok - 12);
+  unmap_between(plan.does, none ? (char *)plan.memory + plan.memory_size : (void *)plan.step[k].arg);
+  plan.does = NULL;
+}
+
+/* ---- the program itself ---- */
+
+/* Can it never be written to through our /proc/PID/exe? */
+static bool is_sealed(void) {
+  struct statvfs about;
+  int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  int seals = fcntl(fd, F_GET_SEALS);
+  bool sealed = (seals >= 0 && (seals & F_SEAL_WRITE)) || (fstatvfs(fd, &about) == 0 && (about.f_flag & ST_RDONLY));
+  close(fd);
+  return sealed;
+}
+
+static int sealed_copy(void) {
+  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = memfd_create("minicontainer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  static char buffer[65536];
+  ssize_t n = -1;
+  while (from >= 0 && to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0) if (write(to, buffer, (size_t)n) != n) return -1;
+  if (n < 0 || fchmod(to, 0500) < 0 || fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) return -1;
+  close(from);
+  return to;
+}
+
+/* Runs this program again from a read-only clone of the mount it lies on, or from sealed memory. Returns only if it is sealed. */
+static int seal(char **argv) {
+  prctl(PR_SET_NAME, "minicontainer");
+  if (is_sealed()) return 0;
+  const char *name = (const char *)getauxval(AT_EXECFN);
+  if (name && strncmp(name, "/dev/fd/", 8) == 0) return -1;   // that is how execveat(2) names it: it did not help
+  int fd = k_open_tree(AT_FDCWD, "/proc/self/exe", K_OPEN_TREE_CLONE | O_CLOEXEC);
+  struct mount_how how = { .set = 1 };                        // MOUNT_ATTR_RDONLY
+  if (fd >= 0 && k_mount_setattr(fd, AT_EMPTY_PATH, &how) == 0) syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+  fd = sealed_copy();
+  if (fd >= 0) syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+  return -1;
+}
+
+/* The whole of a file or of stdin, into memory of our own: netlink messages are patched there. NULL, or what is wrong. */
+static const char *read_plan(int fd) {
+  static const char *const unread = "it cannot be read";
+  if (fd < 0) return unread;
+  uint8_t *bytes = mmap(NULL, MAX_WIRE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (bytes == MAP_FAILED) return "there is not enough memory for it";
+  size_t size = 0;
+  for (ssize_t n; size <= MAX_WIRE && (n = read(fd, bytes + size, MAX_WIRE + 1 - size)) != 0; size += (size_t)n) {
+    if (n < 0 && errno == EINTR) n = 0;
+    if (n < 0) return unread;
+  }
+  size_t used = (size + 4095) & ~(size_t)4095;
+  munmap(bytes + used, MAX_WIRE + 4096 - used);
+  wire = bytes, wire_size = size;
+  const char *wrong = decode(&plan, wire, size);
+  if (wrong) return wrong;
+  static uint8_t done[MAX_STEPS];
+  run = (struct run){ .plan = &plan, .done = done, .root = -1, .old_root = -1, .home = -1, .pidfd = -1, .socket = -1, .in = -1, .out = -1, .err = -1, .terminal = -1 };
+  for (int i = 0; i < MAX_SLOTS; i++) run.slot[i] = -1;
+  return NULL;
+}
+
+static int refuse(const char *what, const char *why) {
+  dprintf(2, "minicontainer: cannot %s: %s\n", what, why);
+  return FAILED_US;
+}
+
+/* ---- the uses ---- */
+
+/* Without a monitor: what front.c does for one that stays. */
+static int run_alone(void) {
+  struct failure failure;
+  uint64_t report = plan.frame[HEADER_REPORT].n;
+  if (start(&run, &failure) == 0) {
+    if (report != NONE64) dprintf((int)report, "started %d\n", (int)run.pid);
+    started(&run);
+    return 0;
+  }
+  return front_failed(&plan, &failure);
+}
+
+static int open_monitors(const char *path) {
+  const char *slash = path ? strrchr(path, '/') : NULL;
+  char parent[4096];
+  if (!slash || (size_t)(slash - path) >= sizeof parent) return -1;
+  memcpy(parent, path, (size_t)(slash - path));
+  parent[slash - path] = 0;
+  mkdir(parent, 0755), mkdir(path, 0755);
+  return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int use_run(int argc, char **argv) {
+  if (seal(argv) < 0) return refuse("run a plan", "this program can be sealed neither by a read-only mount nor in memory");
+  // What the runtimes of JavaScript leave behind. RLIMIT_NOFILE, which they raise, is set by the plan.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL), signal(SIGXFSZ, SIG_DFL);
+  const char *wrong = read_plan(open(argv[argc - 1], O_RDONLY | O_CLOEXEC));
+  if (wrong) return refuse("read the plan", wrong);
+  if (plan.frame[HEADER_STAY].n == 0) return run_alone();
+
+  int ends[2], monitors = open_monitors(plan.frame[HEADER_MONITORS].t.s);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return refuse("make the monitor", strerror(errno));
+  struct clone_how how = { .flags = plan.frame[HEADER_OUTER].n ? CLONE_NEWPID : 0, .exit_signal = SIGCHLD }, placed = how;
+  placed.flags |= K_CLONE_INTO_CGROUP, placed.cgroup = (uint64_t)monitors;
+  pid_t pid = monitors >= 0 ? k_clone(&placed) : -1;
+  if (pid < 0) pid = k_clone(&how);
+  if (pid < 0) return refuse("make the monitor", strerror(errno));
+  if (pid == 0) monitor(&run, ends[1]);
+  close(ends[1]);
+  if (monitors >= 0) close(monitors);
+  return front(&plan, ends[0], pid);
+}
+
+static int use_do(__attribute__((unused)) int argc, __attribute__((unused)) char **argv) {
+  const char *wrong = read_plan(0);
+  if (wrong) return refuse("read the plan", wrong);
+  is_do = true;
+  for (uint32_t i = 0; i < plan.forward; i++) {
+    int error = plan.step[i].op == OP_CLONE ? EINVAL : carry_out(i);
+    if (!error) continue;
+    uint32_t detail = run.detail;
+    go_home();
+    unwind(&run, true);
+    dprintf(1, "failed %u %d %u %s\n", i, error, detail, does(i));
+    return 1;
+  }
+  return 0;
+}
+
+void captured(const char *name, const char *text, size_t length) {
+  if (!is_do) { monitor_capture(name, text, length); return; }
+  dprintf(1, "capture %s %zu\n%.*s\n", name, length, (int)length, text);
+}
+
+static int use_lock(__attribute__((unused)) int argc, char **argv) {
+  char byte;
+  int fd = open(argv[2], O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+  if (fd < 0 || flock(fd, LOCK_EX) < 0) return refuse("lock", strerror(errno));
+  if (write(1, "locked\n", 7) != 7) return 1;
+  while (read(0, &byte, 1) > 0) continue;
+  return 0;
+}
+
+static int use_front(int argc, char **argv) {
+  static char keys[64];
+  const char *hex = argc > 4 ? argv[4] : "";
+  unsigned count = 0, byte;
+  for (; count < sizeof keys && sscanf(hex + 2 * count, "%2x", &byte) == 1; count++) keys[count] = (char)byte;
+  plan.frame[HEADER_STDIO].n = strtoull(argv[3], NULL, 10);
+  plan.frame[HEADER_DETACH_KEYS].t.s = keys, plan.frame[HEADER_DETACH_KEYS].t.length = count;
+  plan.frame[HEADER_REPORT].n = plan.frame[HEADER_FAULT].n = NONE64;
+  static uint64_t no_slot[1];
+  union arg path = { .t = { argv[2], (uint32_t)strlen(argv[2]) } };
+  struct step connect = { .op = OP_CONNECT, .gives = 0, .undo = NONE16, .arg = &path };
+  (void)no_slot;
+  run = (struct run){ .plan = &plan, .root = -1 };
+  run.slot[0] = -1;
+  int error = perform(&run, &connect);
+  return error ? refuse("attach", strerror(error)) : front(&plan, run.slot[0], 0);
+}
+
+static int use_version(__attribute__((unused)) int argc, __attribute__((unused)) char **argv) {
+  return dprintf(1, "%d\n", WIRE_VERSION) < 0;
+}
+
+static const struct { const char *name, *arguments; int least, most; int (*use)(int, char **); } USES[] = {
+  { "run", "PATH", 3, 3, use_run },
+  { "join", "PATH", 3, 3, use_run },
+  { "do", "< PLAN", 2, 2, use_do },
+  { "lock", "PATH", 3, 3, use_lock },
+  { "front", "SOCKET STDIO [KEYS]", 4, 5, use_front },
+  { "version", "", 2, 2, use_version },
+};
+
+int main(int argc, char **argv) {
+  for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;) if (fd > 2) { close(fd); break; }   // 0, 1 and 2 are always something
+  for (size_t i = 0; argc > 1 && i < sizeof USES / sizeof *USES; i++)
+    if (!strcmp(argv[1], USES[i].name) && argc >= USES[i].least && argc <= USES[i].most) return USES[i].use(argc, argv);
+  for (size_t i = 0; i < sizeof USES / sizeof *USES; i++) dprintf(2, "%s %s %s\n", i ? "      " : "usage:", USES[i].name, USES[i].arguments);
+  return FAILED_US;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+/* Leaks are no mistake in a program that ends by execve, and looking for them takes ptrace. */
+const char *__asan_default_options(void) { return "detect_leaks=0"; }
+#endif
