@@ -7,7 +7,6 @@
  * Read on: plan/join.ts, spec/exec.ts.
  */
 
-import { randomUUID } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { become } from "../executor/become.ts"
@@ -62,9 +61,9 @@ async function prepareExec(world: World, container: string, request: ExecRequest
     { ...place, init: false, stdio: stdio(request), detachKeys: detachKeys(request.detachKeys ?? "") },
     host,
     { pid, start },
-    { ...compiledPolicy(world, config, host), ...(report !== undefined && { report }) },
+    { ...(await compiledPolicy(world, config, host)), ...(report !== undefined && { report }) },
   )
-  return { id, plan, wire: `${placement.runDirectory}/exec-${randomUUID()}` }
+  return { id, plan, wire: `${placement.runDirectory}/exec-${crypto.randomUUID()}` }
 }
 
 /** The executor removes the file when it has read it. */

@@ -12,7 +12,7 @@ import { see } from "./reconcile.ts"
 import type { Explained } from "./types.ts"
 import type { World } from "./world.ts"
 
-export const explain = async (world: World, request: Request): Promise<Explained> => preview(world, request)
+export const explain = (world: World, request: Request): Promise<Explained> => preview(world, request)
 
 export async function explainContainer(world: World, container: string): Promise<Explained> {
   const {

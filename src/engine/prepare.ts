@@ -93,7 +93,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
       ...surroundings(world, request, host),
       chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
     })
-    const plan = planOf(world, specified, host, options)
+    const plan = await planOf(world, specified, host, options)
     writeFiles(draft, specified)
     finishRecord(draft, specified.placement, specified.config)
     const wire = `${draft.runDirectory}/wire`
@@ -106,7 +106,10 @@ export async function prepare(world: World, request: Request, options: PrepareOp
 }
 
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
-export function preview(world: World, request: Request): { readonly config: Config; readonly plan: Plan } {
+export async function preview(
+  world: World,
+  request: Request,
+): Promise<{ readonly config: Config; readonly plan: Plan }> {
   checkRequest(request)
   const host = hostFor(world, request)
   const own = userNamespace(request, host).own
@@ -114,14 +117,19 @@ export function preview(world: World, request: Request): { readonly config: Conf
     ...surroundings(world, request, host),
     chosen: { id: "0".repeat(64), name: request.name ?? "chosen_name", idBase: own ? PREVIEW_IDS : undefined },
   })
-  return { config: specified.config, plan: planOf(world, specified, host, {}) }
+  return { config: specified.config, plan: await planOf(world, specified, host, {}) }
 }
 /** The first range of host ids; which one a container gets is chosen when it is made. */
 const PREVIEW_IDS = 0x40000000
 
-function planOf(world: World, { config, placement, warnings }: Specified, host: Host, options: PrepareOptions): Plan {
+async function planOf(
+  world: World,
+  { config, placement, warnings }: Specified,
+  host: Host,
+  options: PrepareOptions,
+): Promise<Plan> {
   const extras: Extras = {
-    ...compiledPolicy(world, config, host),
+    ...(await compiledPolicy(world, config, host)),
     ...(options.report !== undefined && { report: options.report }),
     ...(options.fault !== undefined && { fault: options.fault }),
   }

@@ -9,7 +9,6 @@
  * Read on: open.ts; record/store.ts.
  */
 
-import { randomBytes } from "node:crypto"
 import { linkSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { locateExecutor } from "../executor/locate.ts"
@@ -62,17 +61,21 @@ export function makeWorld({ root = DEFAULT_ROOT, runRoot, executor }: OpenOption
     }
   })
   // A root that is not there yet has no id; whoever only looks sees one that it might get.
-  const id = once(() => readText(`${state}/id`)?.trim() || randomBytes(16).toString("hex"))
+  const id = once(() => readText(`${state}/id`)?.trim() || randomId())
   return {
     roots,
     scope: () => (isDefault ? "" : id().slice(0, 6)),
     store,
     executor: path,
     now: () => new Date(),
-    random: (bytes) => randomBytes(bytes),
+    random,
     host: readHost,
   }
 }
+
+/** The global crypto: loading node:crypto would cost a third as much as the whole start. */
+const random = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))
+const randomId = (): string => Buffer.from(random(16)).toString("hex")
 
 /** The first call makes the value, every later one has it. */
 function once<T>(make: () => T): () => T {
@@ -91,7 +94,7 @@ function makeId(state: string): void {
   if (readText(path) !== undefined) return
   const fresh = `${path}.${process.pid}`
   try {
-    writeFileSync(fresh, `${randomBytes(16).toString("hex")}\n`, { mode: 0o600 })
+    writeFileSync(fresh, `${randomId()}\n`, { mode: 0o600 })
     linkSync(fresh, path)
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw unusable(path, error)
