@@ -40,7 +40,7 @@ native: setup
 	@cmp -s build/executor dist/lib/native/executor || install -m 755 build/executor dist/lib/native/executor
 
 dist/minicontainer: $(SOURCE) package-lock.json tsconfig.json dist/executor
-	@$(BUN) build $(COMPILE) --define EXECUTOR_SHA256="'\"$$(sha256sum build/executor | cut -d' ' -f1)\"'" \
+	@$(BUN) build $(COMPILE) --define EXECUTOR_SHA256="\"$$(sha256sum build/executor | cut -d' ' -f1)\"" \
 	  --outfile dist/minicontainer.new src/cli/bin.ts >build/bundle.log 2>&1 || { cat build/bundle.log >&2; exit 1; }
 	@mv -f dist/minicontainer.new dist/minicontainer
 
