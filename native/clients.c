@@ -21,10 +21,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+#include "kernel.h"
 #include "monitor.h"
 
 enum { WIDE = 16 << 20 };
@@ -118,6 +118,11 @@ static void end_stdin(void) {
 
 bool stdin_waits(void) { return typed_from < typed_to; }
 
+void rest_clients(void) {
+  give_back(&flight, sizeof flight);
+  give_back(typed, sizeof typed);
+}
+
 /* May bytes of this client's stdin be read now? Two clients' bytes are never in the buffer together. */
 static bool room(const struct client *client) {
   if (typed_from > 0 && typed_to == sizeof typed) {
@@ -170,7 +175,7 @@ static void obey(struct client *client) {
       return;
     case FRAME_SIGNAL:
       memcpy(&signal, bytes, 4);
-      if (run->pidfd >= 0 && !container.ended) syscall(SYS_pidfd_send_signal, run->pidfd, signal, NULL, 0);
+      if (run->pidfd >= 0 && !container.ended) k_pidfd_send_signal(run->pidfd, signal);
       return;
     case FRAME_DETACH: drop(client, true); return;
     case FRAME_CLOSED: {

@@ -124,6 +124,7 @@ int front_failed(struct plan *plan, const struct failure *failure);
  */
 void log_open(const char *path, uint64_t max, uint64_t files);
 void log_write(bool from_stderr, const uint8_t *bytes, size_t length);
+void log_rest(void);        /* gives its buffer back until the next write */
 uint64_t log_close(void);   /* how many bytes were lost */
 
 /*

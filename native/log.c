@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "executor.h"
+#include "monitor.h"
 
 #define PIECE 16384u
 /* "2026-11-24T14:05:41.123456789Z stdout F ": every entry's beginning has this length, and its tag this place. */
@@ -141,6 +141,8 @@ void log_write(bool from_stderr, const uint8_t *bytes, size_t length) {
   }
   flush();
 }
+
+void log_rest(void) { give_back(batch, sizeof batch); }
 
 uint64_t log_close(void) {
   if (file >= 0) close(file);

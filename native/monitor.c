@@ -28,15 +28,16 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "kernel.h"
 #include "monitor.h"
 
 enum {
   FIRST_SIZE_MS = 100,
   HUNG_MS = 200,
+  REST_MS = 1000,           /* after so long without anything to do, the buffers are given back */
   DRAIN = 1 << 20,          /* bytes read of a stream after the end: what the largest pipe of an ordinary user holds */
 };
 
@@ -117,6 +118,7 @@ static void reap(void) {
 }
 
 static void watch(void) {
+  bool rested = false;
   for (reap(); !container.ended;) {
     enum { CHILDREN, LISTENER, IN, OUT, ERR, FIXED };
     struct pollfd polled[FIXED + CLIENTS];
@@ -137,7 +139,11 @@ static void watch(void) {
     polled[LISTENER] = (struct pollfd){ .fd = container.listener, .events = POLLIN };
     polled[IN] = (struct pollfd){ .fd = stdin_waits() && !container.hung ? container.in : -1, .events = POLLOUT };
     for (int n = 0; n < 2; n++) polled[OUT + n] = (struct pollfd){ .fd = full || container.hung ? -1 : container.out[n], .events = POLLIN };
-    if (poll(polled, FIXED + CLIENTS, (int)wait) < 0) continue;
+    bool idle = !full && !container.hung && !stdin_waits();
+    int events = poll(polled, FIXED + CLIENTS, idle && !rested ? REST_MS : (int)wait);
+    if (events < 0) continue;
+    if (events == 0 && idle) rest_clients(), log_rest();
+    rested = events == 0 && idle;
 
     if (polled[CHILDREN].revents) {
       struct signalfd_siginfo info;
@@ -180,7 +186,7 @@ static void leave_caller(int *front) {
   if (chdir("/") < 0) _exit(125);
   if (*front != 3 && dup3(*front, 3, O_CLOEXEC) < 0) _exit(125);
   *front = 3;
-  syscall(SYS_close_range, 4u, ~0u, 0u);
+  k_close_range(4, 0);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = 0; fd < 3; fd++) if (dup2(null, fd) < 0) close(fd);
   if (null > 3) close(null);

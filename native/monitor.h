@@ -5,7 +5,15 @@
 #ifndef MONITOR_H
 #define MONITOR_H
 
+#include <sys/mman.h>
+#include <unistd.h>
 #include "executor.h"
+
+/* Gives the pages of a buffer that holds nothing back to the kernel; they come again, as zeros, when they are touched. */
+static inline void give_back(void *buffer, size_t length) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)buffer + page - 1) & ~(page - 1), to = ((uintptr_t)buffer + length) & ~(page - 1);
+  if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+}
 
 enum {
   CLIENTS = 16,             /* the front and 15 attached */
@@ -59,6 +67,7 @@ void deafen(struct client *client);                  /* nothing more is sent to 
 void cut_off(struct client *client);
 bool stdin_waits(void);                              /* typed bytes wait until the container takes them */
 void flush_stdin(void);
+void rest_clients(void);                             /* gives back the buffers; nobody may be behind, nothing may wait */
 
 /* status.c: PATH is written as PATH.new, then renamed. Between begin and end, monitor_capture adds to it. */
 void status_at(const char *path);                    /* NULL: no status; path must outlive it */

@@ -164,9 +164,17 @@ export class Hold implements Disposable {
     if (existsSync(this.path("status")))
       for (const key of ["monitor", "pid"]) {
         const [pid, start] = (this.status().lines[key] ?? "").split(" ")
-        if (pid && start !== undefined && startTime(Number(pid)) === start) process.kill(Number(pid), "SIGKILL")
+        if (pid && startTime(Number(pid)) === start) killQuietly(Number(pid))
       }
     rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+/** It may have ended by itself just now. */
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
   }
 }
 export const hold = (held: Held): Hold => new Hold(held)
