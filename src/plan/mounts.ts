@@ -71,20 +71,26 @@ export const isolateMounts: Step = {
   why: "a shared mount repeats everything that is mounted below it in the other namespace; a slave only listens",
 }
 
+/**
+ * A directory that every host has and everybody may enter: the container's root, nobody out here, could not get into our own,
+ * which are the host root's alone. What lies there is hidden for a moment, in the child's mount namespace only.
+ */
+const ANYWHERE = "/proc"
+
 /** Phase child: the mount in slot "root" becomes /. The old root lies on top of it until `leaveOldRoot`. */
-export const enterRoot = (staging: string): readonly Step[] => [
+export const enterRoot: readonly Step[] = [
   {
     phase: "child",
     op: "attach-mount",
     mount: "root",
-    target: staging,
-    does: `attach the root file system at ${staging}`,
+    target: ANYWHERE,
+    does: `attach the root file system at ${ANYWHERE}`,
     why: "a detached mount can become the root only after it lies somewhere",
   },
   {
     phase: "child",
     op: "pivot",
-    target: staging,
+    target: ANYWHERE,
     does: "make it the root of this mount namespace",
     why: "unlike chroot, this moves the whole namespace: nothing of the host's tree stays reachable",
   },

@@ -121,7 +121,7 @@ export function overlay(given: Overlay): readonly Step[] {
 
 /**
  * The container's root file system, as a detached mount in slot "root": host steps and, if shifted, parent steps.
- * The child attaches it at `directory`/root.
+ * @param directory the container's: staging for the overlay.
  */
 export function rootFileSystem(
   rootfs: Rootfs,
@@ -135,18 +135,6 @@ export function rootFileSystem(
   if (rootfs.kind === "directory")
     return {
       host: [
-        {
-          phase: "host",
-          op: "mkdir",
-          path: `${directory}/root`,
-          mode: 0o700,
-          uid: 0,
-          gid: 0,
-          ok: ["EEXIST"],
-          does: `make ${directory}/root`,
-          why: "something to mount on",
-          undo: { op: "rmdir", path: `${directory}/root`, does: `remove ${directory}/root` },
-        },
         {
           phase: "host",
           op: "clone-mount",

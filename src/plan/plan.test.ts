@@ -138,7 +138,7 @@ test("a container, from the first step to the last", () => {
     parent go back to the host's mount namespace        (\${host mounts})
     child  become root of the user namespace
     child  stop telling the host about our mounts
-    child  attach the root file system at /s/containers/c1/root ($root)
+    child  attach the root file system at /proc         ($root)
     child  make it the root of this mount namespace
     child  make sure /proc exists
     child  mount proc on /proc

@@ -80,7 +80,6 @@ test("an OCI bundle's root is used as it is", () => {
   )
   expect(explain([...host, ...parent])).toMatchInlineSnapshot(`
     "
-    host   make /c/1/root
     host   clone the mount of /bundle/rootfs            → $root"
   `)
 })
