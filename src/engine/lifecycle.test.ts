@@ -344,7 +344,7 @@ test("do: a step that fails is an answer, with what was done before taken back",
       { phase: "host", op: "mkdir", path: `${place}/a/b`, mode: 0o700, does: "make a directory in none", why: "" },
     ]),
   )
-  expect(failed).toMatchObject({ index: 2, errno: 2, detail: 0, does: "make a directory in none" })
+  expect(failed).toEqual({ index: 2, errno: 2, detail: 0, does: "make a directory in none" })
   expect(warnings).toEqual([{ index: 1, errno: 2 }])
   expect(existsSync(place)).toBe(false)
 })

@@ -52,8 +52,9 @@ export async function doSteps(executor: string, plan: Pick<Plan, "steps" | "fram
   let failed: Failure | undefined
   const warnings: Pick<Failure, "index" | "errno">[] = []
   const reports = new Reports((report) => {
-    if (report.kind === "failed") failed = report
-    if (report.kind === "warning") warnings.push(report)
+    const { kind, ...told } = report
+    if (kind === "failed") failed = told as Failure
+    if (kind === "warning") warnings.push(told as Failure)
   })
   const said = await execute(executor, ["do"], wire, reports)
   if (!failed && said.status !== 0)
