@@ -21,6 +21,13 @@ const ENTRIES = [
   ...files("tools").filter((path) => path.endsWith(".ts")),
 ]
 
+/** Reached only from tests, on purpose. */
+const PROOFS: Readonly<Record<string, string>> = {
+  "src/plan/check.ts": "what it proves holds for every plan, so tests prove it once and no start pays for it",
+  "src/model/guards.ts":
+    "the guard for a config.json that is not ours; the conformance suite reads other engines' through it",
+}
+
 /** Longer than a reader has patience for, on purpose. */
 const LONG: Readonly<Record<string, string>> = {}
 const MOST_LINES = 500
@@ -43,6 +50,7 @@ test("no dead file: each is reached from where a program begins, not only from a
     }
   }
   ENTRIES.forEach(visit)
+  Object.keys(PROOFS).forEach(visit)
   expect(sources().filter((path) => !seen.has(path))).toEqual([])
 })
 
@@ -54,9 +62,15 @@ test(`no file has more than ${MOST_LINES} lines, but for tables`, () => {
   expect(long.map((path) => `${path}: ${lines(path)}`)).toEqual([])
 })
 
-test(`the executor stays small: under ${MOST_NATIVE_LINES} hand-written lines, so that one person can hold it in mind`, () => {
+test(`the executor stays small: under ${MOST_NATIVE_LINES} lines of code, so that one person can hold it in mind`, () => {
   const own = native().filter((path) => !path.startsWith("native/fuzz/"))
-  expect(own.reduce((sum, path) => sum + lines(path), 0)).toBeLessThan(MOST_NATIVE_LINES)
+  // Neither empty lines nor comments: nobody shall save on those.
+  const code = (path: string): string[] =>
+    text(path)
+      .replaceAll(/\/\*[\s\S]*?\*\//g, "")
+      .split("\n")
+      .filter((line) => line.trim() !== "")
+  expect(own.reduce((sum, path) => sum + code(path).length, 0)).toBeLessThan(MOST_NATIVE_LINES)
 })
 
 test("what is made is fresh (make generate)", () => {
