@@ -291,6 +291,15 @@ test("abandoned: whoever wants its name gets it", async () => {
   expect(left(world).filter((name) => name === id)).toHaveLength(2)
   expect(await settle(world, id)).toBe(false)
 })
+test("whoever wants the name of a --rm container that is just leaving waits for it", async () => {
+  const world = newWorld()
+  const monitor = await start(true)
+  await made(world, { remove: true }, status(world, "exited", { monitor: monitor.mark, more: "code 0\n" }))
+  const fresh = made(world)
+  setTimeout(() => monitor.child.kill("SIGKILL"), 50)
+  const { id } = await fresh
+  expect(left(world).filter((name) => name !== id)).toHaveLength(2)
+})
 test("a removal that was cut short is finished", async () => {
   const world = newWorld()
   const { directory } = await made(world, {}, status(world, "exited"))

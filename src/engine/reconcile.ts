@@ -14,6 +14,7 @@
  */
 
 import { existsSync, readdirSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
 import { EngineError } from "../base/errors.ts"
 import { doSteps, planOf } from "../executor/do.ts"
 import { groupPath } from "../host/cgroups.ts"
@@ -29,13 +30,17 @@ import {
   listRecords,
   readConfig,
 } from "../record/containers.ts"
-import { leasesOf, release } from "../record/leases.ts"
+import { leasesOf, ownerOf, release } from "../record/leases.ts"
 import { resolveContainer } from "../record/names.ts"
 import { type State, stateOf } from "../record/states.ts"
 import { readStatus, type StatusFile, writeLost } from "../record/status.ts"
-import { codeOf, containerDirectory, runDirectory, type Store } from "../record/store.ts"
+import { containerDirectory, runDirectory, type Store } from "../record/store.ts"
 import { pathsOf } from "../spec/spec.ts"
 import type { World } from "./world.ts"
+
+/** How long the kernel may take to end a process after SIGKILL, and a monitor to undo. */
+export const END_MS = 30_000
+const LOOK_MS = 5
 
 /** A container as it can be shown. */
 export interface Seen {
@@ -125,15 +130,51 @@ export const recordBroken = ({ id, why }: BrokenRecord): EngineError =>
   )
 
 /**
- * For createRecord: somebody wants a name that this container has.
- * @returns whether the name may be free now: the container was a crash's, and is gone.
+ * For createRecord: somebody wants a name that this container has. One that is just leaving is waited for.
+ * @returns whether the name may be free now.
  */
 export async function settle(world: World, id: string): Promise<boolean> {
   const store = world.store()
   const found = findRecord(store, id)
-  if (found.kind !== "container") return found.kind !== "broken"
-  if (isWhole(lookAt(store, found.record, existsSync(runDirectory(store, id))))) return false
+  if (found.kind === "broken") return false
+  if (found.kind !== "container") {
+    // Its record is gone and its name is not: its monitor is between the two, or was killed there.
+    for (let waitedMs = 0; isNamedByProcess(id) && waitedMs < END_MS; waitedMs += LOOK_MS) await setTimeout(LOOK_MS)
+    return true
+  }
+  const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+  if (isWhole(look) && !(look.state === "exited" && found.record.placement?.remove)) return false
+  if (isWhole(look)) await finish(world, seen(look))
   return (await repairAll(world, [id])).length === 0
+}
+
+/** Waits until the monitor of a container whose program has ended is done with its undo. */
+export async function finish(world: World, { record, status }: Seen): Promise<void> {
+  if (!status?.monitor) return
+  const why = "what it undoes must not be undone twice"
+  await doSteps(
+    world.executor(),
+    planOf([
+      {
+        phase: "host",
+        op: "open-process",
+        ...status.monitor,
+        gives: "monitor",
+        ok: ["ESRCH"],
+        does: `find the monitor of ${record.name}`,
+        why,
+      },
+      {
+        phase: "host",
+        op: "await-exit",
+        process: "monitor",
+        ms: END_MS,
+        must: false,
+        does: `wait until ${record.name} is cleaned up`,
+        why,
+      },
+    ]),
+  )
 }
 
 /** What remains of these containers after their repair. Another process may be at it: then they are looked at when it is done. */
@@ -254,19 +295,9 @@ export async function removeAll(world: World, id: string, leases: readonly strin
 }
 
 /** Links in `names/` and `ids/` that lead to a container whose record cannot tell. Reads all of them. */
-export function leasesByLooking(
-  { root }: Store,
-  id: string,
-  ownerOf: (link: string) => string | undefined,
-): readonly string[] {
-  return ["names", "ids"].flatMap((kind) => {
-    try {
-      return readdirSync(`${root}/${kind}`)
-        .map((name) => `${root}/${kind}/${name}`)
-        .filter((link) => ownerOf(link) === id)
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return []
-      throw error
-    }
-  })
-}
+export const leasesByLooking = ({ root }: Store, id: string): readonly string[] =>
+  ["names", "ids"].flatMap((kind) =>
+    readdirSync(`${root}/${kind}`)
+      .map((name) => `${root}/${kind}/${name}`)
+      .filter((link) => ownerOf(link) === id),
+  )

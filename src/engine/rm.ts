@@ -13,11 +13,10 @@ import { EngineError } from "../base/errors.ts"
 import { doSteps, planOf } from "../executor/do.ts"
 import { isAlive } from "../record/alive.ts"
 import { disown, findRecord } from "../record/containers.ts"
-import { ownerOf } from "../record/leases.ts"
 import { resolveContainer } from "../record/names.ts"
 import { cgroupOf } from "../spec/placement.ts"
-import { groupsOf, leasesByLooking, recordBroken, removeAll, type Seen, see } from "./reconcile.ts"
-import { finish, kill } from "./stop.ts"
+import { finish, groupsOf, leasesByLooking, recordBroken, removeAll, type Seen, see } from "./reconcile.ts"
+import { kill } from "./stop.ts"
 import type { World } from "./world.ts"
 
 /** @throws {EngineError} `WRONG_STATE` if it runs, without force; as `stop`. */
@@ -33,7 +32,7 @@ export async function rm(
     if (!force) throw recordBroken(found.broken)
     await doSteps(world.executor(), planOf(groupsOf(world, `${cgroupOf(world.scope())}/${id}`)))
     disown(store, id)
-    await removeAll(world, id, leasesByLooking(store, id, ownerOf))
+    await removeAll(world, id, leasesByLooking(store, id))
     return
   }
   const container = await see(world, id)

@@ -15,7 +15,7 @@ import { signalName, signalNumber } from "../base/signals.ts"
 import { doSteps, planOf } from "../executor/do.ts"
 import { stepError, toldOf } from "../executor/sentence.ts"
 import type { Step } from "../plan/step.ts"
-import { type Seen, see } from "./reconcile.ts"
+import { END_MS, type Seen, see } from "./reconcile.ts"
 import type { StopOptions } from "./types.ts"
 import type { World } from "./world.ts"
 
@@ -24,9 +24,6 @@ const SIGTERM = 15
 const SIGKILL = 9
 /** What poll(2) can wait: 24 days; for a grace without end. */
 const FOREVER_MS = 2 ** 31 - 1
-/** How long the kernel may take to end a process after SIGKILL, and the monitor to undo. */
-const END_MS = 30_000
-
 /** @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`, `RECORD_BROKEN`, `INVALID_VALUE`, `TIMED_OUT`. */
 export async function stop(world: World, reference: string, options: StopOptions = {}): Promise<void> {
   const container = await see(world, reference)
@@ -119,33 +116,4 @@ async function end(
       "a process that waits for a device cannot be killed: see dmesg",
     )
   throw stepError(failed, toldOf({ steps }))
-}
-
-/** Waits until the monitor of a container whose program has ended is done with its undo. */
-export async function finish(world: World, { record, status }: Seen): Promise<void> {
-  if (!status?.monitor) return
-  const why = "what it undoes must not be undone twice"
-  await doSteps(
-    world.executor(),
-    planOf([
-      {
-        phase: "host",
-        op: "open-process",
-        ...status.monitor,
-        gives: "monitor",
-        ok: ["ESRCH"],
-        does: `find the monitor of ${record.name}`,
-        why,
-      },
-      {
-        phase: "host",
-        op: "await-exit",
-        process: "monitor",
-        ms: END_MS,
-        must: false,
-        does: `wait until ${record.name} is cleaned up`,
-        why,
-      },
-    ]),
-  )
 }
