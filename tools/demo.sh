@@ -40,7 +40,7 @@ title "network" "its own network namespace"
 awk "NR > 2 { sub(/:.*/, \"\", \$1); print \"  \" \$1 }" /proc/net/dev
 
 title "mounts" "its own mount namespace: a copy-on-write view of /, and nothing else of the host"
-awk "{ split(\$4, o, \",\"); printf \"  %-26s %-10s %s\\n\", \$2, \$3, o[1] }" /proc/self/mounts | head -n 12
+awk "{ split(\$4, o, \",\"); printf \"  %-26s %-10s %s\\n\", \$2, \$3, o[1] }" /proc/self/mounts | sort | head -n 12
 printf "  … %s in all\n" "$(wc -l </proc/self/mounts)"
 
 title "a file" "written where the host has its own"
