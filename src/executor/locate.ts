@@ -23,6 +23,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { EngineError } from "../base/errors.ts"
+import { errnoWords } from "./errno.ts"
 
 export interface ExecutorSource {
   /** An ordinary file, or one embedded in a Bun executable. */
@@ -69,7 +70,7 @@ export function locateExecutor({ path, sha256 }: ExecutorSource, bin: string): s
     }
     throw new EngineError(
       "EXECUTOR_FAILED",
-      `cannot extract the executor to ${target}: ${(error as NodeJS.ErrnoException).code}`,
+      `cannot extract the executor to ${target}: ${errnoWords(-((error as NodeJS.ErrnoException).errno ?? 0))}`,
       undefined,
       { cause: error },
     )

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import {
   chmodSync,
   existsSync,
@@ -279,6 +279,27 @@ test("roots that cannot be used are named, with a way out", () => {
   expect(statSync(deep).mode & 0o7777).toBe(0o700)
   chmodSync(deep, 0o700)
   expect(existsSync(`${deep}/names`)).toBe(true)
+})
+test("a full and a read-only disk are named, and leave nothing behind", async () => {
+  const disk = join(dir, "disk")
+  mkdirSync(disk)
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "mc-test", disk])
+  try {
+    const store: Store = { root: `${disk}/state`, run: `${disk}/run`, boot: "now", lock: async (_, work) => work() }
+    makeRoots(store.root, store.run)
+    const before = tree(disk)
+    writeFileSync(`${disk}/filler`, new Uint8Array(64 * 1024))
+    expect(await failure(createRecord(store, wanted()))).toMatch(/^STATE_UNUSABLE: cannot use .*: the disk is full$/)
+    rmSync(`${disk}/filler`)
+    expect(tree(disk)).toEqual(before)
+    execFileSync("mount", ["-o", "remount,ro", disk])
+    expect(await failure(createRecord(store, wanted()))).toMatch(
+      /^STATE_UNUSABLE: cannot use .*: the file system is read-only$/,
+    )
+    expect(() => makeRoots(`${disk}/other`, store.run)).toThrow("the file system is read-only")
+  } finally {
+    execFileSync("umount", [disk])
+  }
 })
 test("a file is written whole or not at all", () => {
   const path = join(dir, "whole")
