@@ -9,7 +9,7 @@
  * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
  */
 
-import { chownSync, readFileSync, writeFileSync } from "node:fs"
+import { chownSync, opendirSync, readFileSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
@@ -63,6 +63,19 @@ const surroundings = (world: World, request: Request, host: Host) => ({
   hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
 })
 
+/** An empty root file system is a mistake, mostly a path that was never filled; a missing one is told by `specify`. */
+function refuseEmpty(rootfs: string): void {
+  let first: unknown
+  try {
+    const directory = opendirSync(rootfs)
+    first = directory.readSync()
+    directory.closeSync()
+  } catch {
+    return
+  }
+  if (first === null) throw new EngineError("ROOTFS_UNUSABLE", `cannot use the root file system ${rootfs}: it is empty`, "unpack a system into it first")
+}
+
 function textOf<K extends string>(key: K, path: string): { readonly [name in K]?: string } {
   try {
     return { [key]: readFileSync(path, "utf8") } as { readonly [name in K]: string }
@@ -77,6 +90,7 @@ function textOf<K extends string>(key: K, path: string): { readonly [name in K]?
  */
 export async function prepare(world: World, request: Request, options: PrepareOptions = {}): Promise<Prepared> {
   checkRequest(request)
+  refuseEmpty(request.rootfs)
   const host = { ...hostFor(world, request), ...options.corrected }
   requireRoot(host, "run a container")
   const own = userNamespace(request, host).own

@@ -15,10 +15,16 @@ import type { BecomeOptions, Running } from "./types.ts"
 import type { World } from "./world.ts"
 
 export async function become(world: World, request: Request, { warn, ...options }: BecomeOptions = {}): Promise<never> {
-  const executor = world.executor()
+  const executor = executorOf(world)
   const { plan, wire } = await prepare(world, request, options)
   for (const line of plan.warnings) warn?.(line)
   return becomeExecutor(executor, ["run", wire])
+}
+
+/** The state root first: what is wrong with it is told as that, and not as a failure to put the executor there. */
+function executorOf(world: World): string {
+  world.store()
+  return world.executor()
 }
 
 /** @param options for tests: the step that fails. */
@@ -27,7 +33,7 @@ export async function run(
   request: Request,
   options: Pick<PrepareOptions, "fault"> = {},
 ): Promise<Running> {
-  const executor = world.executor()
+  const executor = executorOf(world)
   const { id, plan, wire } = await prepare(world, request, { ...options, report: REPORT_FD })
   const seen = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))

@@ -34,20 +34,20 @@ mkdirSync(join(noShell, "etc"))
 refuses(
   "a rootfs that does not exist",
   ["run", "--rootfs", "/no/such/rootfs", "true"],
-  /cannot .*\/no\/such\/rootfs.*no such file or directory/,
+  /cannot .*\/no\/such\/rootfs.*no such directory/,
 )
 refuses("a rootfs that is a file", ["run", "--rootfs", file, "true"], /cannot .*files\/file.*not a directory/)
 refuses("a rootfs that is empty", ["run", "--rootfs", empty, "true"], /cannot .*\/empty.*empty/)
 refuses(
   "a rootfs without a shell",
   ["run", "--rm", "--rootfs", noShell, "/bin/sh"],
-  /cannot run "?\/bin\/sh"?.*not found/,
+  /cannot run "\/bin\/sh": no such file/,
   127,
 )
 refuses(
   "a volume whose source is missing",
   run("-v", "/no/such/volume:/v"),
-  /cannot .*\/no\/such\/volume.*no such file or directory/,
+  /cannot .*\/no\/such\/volume.*does not exist/,
 )
 refuses("a volume with a relative source", run("-v", "some/where:/v"), /some\/where.*absolute/)
 refuses("a volume with a relative target", run("-v", "/tmp:v"), /cannot .*absolute/)
@@ -62,7 +62,7 @@ refuses("--cpus 0", run("--cpus", "0"), /cpus.*0/)
 refuses("--cpus 0.001", run("--cpus", "0.001"), /cpus.*0\.01/)
 refuses("--cpus -1", run("--cpus", "-1"), /cpus.*-1/)
 refuses("--pids-limit -2", run("--pids-limit", "-2"), /pids-limit.*-2/)
-refuses("an unknown flag, with the nearest one", run("--memroy", "1g"), /unknown flag.*--memroy[\s\S]*--memory/)
+refuses("an unknown flag, with the nearest one", run("--memroy", "1g"), /--memroy: unknown flag[\s\S]*--memory\?/)
 refuses("a name with a slash", run("--name", "a/b"), /name.*a\/b/)
 refuses("an unknown user", run("-u", "nobodyknows"), /cannot .*nobodyknows/)
 refuses("a uid beyond the range", run("-u", "70000"), /70000/)
@@ -70,7 +70,7 @@ refuses("an unknown capability", run("--cap-add", "FLY"), /FLY/)
 refuses("an unknown signal", run("--stop-signal", "SIGNOPE"), /SIGNOPE/)
 refuses("a sysctl of the whole kernel", run("--sysctl", "kernel.panic=1"), /kernel\.panic/)
 refuses("an unknown command, with the nearest one", ["rnu"], /rnu[\s\S]*run/)
-refuses("a container that is not there", ["inspect", "nosuch"], /nosuch/, 1)
+refuses("a container that is not there", ["rm", "nosuch"], /nosuch/, 1)
 refuses("a container to stop that is not there", ["stop", "nosuch"], /nosuch/, 1)
 
 test("without root there is one line that says so", () => {
@@ -100,8 +100,8 @@ test("an ambiguous id is said to be one", () => {
   expect(digit).toBeDefined()
   const { code, stderr } = machine.run("inspect", digit ?? "")
   expect(code).toBe(1)
-  expect(stderr).toMatch(/ambiguous|several/)
   machine.must("rm", "-f", ...ids)
+  expect(stderr).toMatch(/cannot tell which container .*ids begin with it/)
 }, 60_000)
 
 test("a corrupt record is named and skipped", () => {
@@ -129,7 +129,7 @@ test("a state root that is full", () => {
   try {
     const { code, stderr } = machine.run("--root", join(small, "s"), "run", "--rootfs", machine.rootfs, "true")
     expect(code).toBe(125)
-    expect(stderr).toMatch(/no space left/i)
+    expect(stderr).toMatch(/the disk is full/)
   } finally {
     Bun.spawnSync(["umount", small])
   }
@@ -141,7 +141,7 @@ test("a state root that is read-only", () => {
   try {
     const { code, stderr } = machine.run("--root", join(small, "s"), "run", "--rootfs", machine.rootfs, "true")
     expect(code).toBe(125)
-    expect(stderr).toMatch(/read-only/i)
+    expect(stderr).toMatch(/the file system is read-only/)
   } finally {
     Bun.spawnSync(["umount", small])
   }

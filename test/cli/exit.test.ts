@@ -15,13 +15,8 @@ afterAll(() => machine[Symbol.dispose]())
 const codes: readonly (readonly [string, readonly string[], number, string, string | RegExp])[] = [
   ["the command's own code", ["sh", "-c", "exit 7"], 7, "", ""],
   ["zero", ["true"], 0, "", ""],
-  [
-    "a signal is 128 and its number",
-    ["sh", "-c", "kill -9 $$ & sh -c 'kill -9 $PPID' & sh -c 'kill -TERM $$'"],
-    143,
-    "",
-    "",
-  ],
+  ["a signal is 128 and its number", ["sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143, "", ""],
+  ["nobody inside can kill process 1", ["sh", "-c", "kill -9 $$; echo alive"], 0, "alive\n", ""],
   ["a missing program is 127 and named", ["nosuch"], 127, "", /^minicontainer: cannot run "?nosuch"?: .*not found.*\n/],
   ["a missing path is 127 and named", ["/no/such"], 127, "", /\/no\/such/],
   ["a directory is 126", ["/etc"], 126, "", /\/etc.*directory/],
@@ -35,6 +30,11 @@ for (const [name, args, code, stdout, stderr] of codes)
     if (typeof stderr === "string") expect(result.stderr).toBe(stderr)
     else expect(result.stderr).toMatch(stderr)
   })
+
+test("with --init the program is not process 1, and dies of its signals", () => {
+  const { code } = machine.run("run", "--rm", "--init", "--rootfs", machine.rootfs, "sh", "-c", "kill -KILL $$")
+  expect(code).toBe(137)
+})
 
 test("a program of another architecture is 126 and says so", () => {
   const header = Buffer.alloc(64)

@@ -17,9 +17,7 @@ const inside = (script: string, ...flags: string[]): string => {
 }
 
 test("the first process has number 1 and there is no other but ps itself", () => {
-  expect(inside("echo $$; ps -o pid,comm | tail -n +2").replaceAll(/ +/g, " ")).toBe(
-    "1\n 1 sh\n 2 ps\n 3 tail\n".replaceAll(" 3 tail\n", " 3 tail\n"),
-  )
+  expect(inside("echo $$; ps -o pid,comm").replaceAll(/ +/g, " ")).toBe("1\nPID COMMAND\n 1 sh\n 2 ps\n")
 })
 
 test("no environment but what every container has", () => {
@@ -52,11 +50,8 @@ test("no device can be made, and the host's disk cannot be opened", () => {
 })
 
 test("every mount is the container's own", () => {
-  const points = inside("cut -d' ' -f2 /proc/mounts | sort -u").split("\n")
-  expect(points.filter((point) => !/^\/(proc|sys|dev|etc\/(hosts|hostname|resolv.conf))/.test(point))).toEqual([
-    "",
-    "/",
-  ])
+  const points = inside("cut -d' ' -f2 /proc/mounts | sort -u").trimEnd().split("\n")
+  expect(points.filter((point) => !/^\/(proc|sys|dev|etc\/(hosts|hostname|resolv.conf))/.test(point))).toEqual(["/"])
 })
 
 test("root inside is nobody outside", () => {
@@ -104,7 +99,7 @@ test("a seccomp filter is loaded", () => {
 test("what tells about or controls the machine is masked or read-only", () => {
   expect(
     inside(
-      "wc -c < /proc/kcore; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo refused; touch /sys/x || echo refused",
+      "cat /proc/timer_list /proc/keys /proc/interrupts 2>/dev/null | wc -c; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo refused; touch /sys/x || echo refused",
     ),
   ).toBe("0\n0\nrefused\nrefused\n")
 })
