@@ -14,6 +14,7 @@
  * Read on: wire.c, ops.c, monitor.c.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,7 +319,8 @@ static const char *read_plan(int fd) {
   if (bytes == MAP_FAILED) return "there is not enough memory for it";
   size_t size = 0;
   for (ssize_t n; size <= MAX_WIRE && (n = read(fd, bytes + size, MAX_WIRE + 1 - size)) != 0; size += (size_t)n) {
-    if (n < 0 && errno == EINTR) n = 0;
+    if (n < 0 && errno == EAGAIN) poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);   // Bun's pipes do not wait
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) n = 0;
     if (n < 0) return unread;
   }
   size_t used = (size + 4095) & ~(size_t)4095;

@@ -127,12 +127,13 @@ OP(remove_cgroup) {
     int above = dup(parent), group = dup(top);
     snprintf(here, sizeof here, "%s", name);
     bool is_top = true;
-    for (int below; (below = first_below(group, next, sizeof next)) >= 0; is_top = false) {
+    for (int below;; is_top = false) {
+      write_below(group, "freezer.state", "THAWED");   // v1: what is frozen, or below what is frozen, does not die
+      if ((below = first_below(group, next, sizeof next)) < 0) break;
       close(above);
       above = group, group = below;
       strcpy(here, next);
     }
-    write_below(group, "freezer.state", "THAWED");   // v1: what is frozen does not die
     kill_members(group);
     error = check(unlinkat(above, here, AT_REMOVEDIR));
     gone = is_top && (error == 0 || error == ENOENT);
