@@ -195,6 +195,8 @@ function hosts(destination: string, path: string, options: Options, slot: string
         clear: options.clear,
         propagation: PROPAGATION.slave,
         gives: slot,
+        // A host that nobody has given message queues a place has nothing to show.
+        ok: ["ENOENT"],
         does: `clone the host's ${path}`,
         why: "it shows a namespace that is the host's; a user namespace may not mount what it does not own",
       },

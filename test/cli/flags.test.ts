@@ -45,7 +45,7 @@ const rows: readonly (readonly [readonly string[], string, string | RegExp])[] =
   [["-u", "user"], "id -u; echo $HOME", "1000\n/home/user\n"],
   [["-u", "1234:567"], "id -u; id -g", "1234\n567\n"],
   [["-u", "user", "--group-add", "3000"], "id -G", "1000 2000 3000\n"],
-  [["--entrypoint", "echo"], "", "-c \n"],
+  [["--entrypoint", "echo"], "hello", "hello\n"],
   [["--memory", "64m"], limit("memory.max", "memory/memory.limit_in_bytes"), "67108864\n"],
   [
     ["--memory", "64m", "--memory-swap", "96m"],
@@ -117,7 +117,7 @@ for (const [flags, script, expected] of rows) {
   test(flags.join(" ").replaceAll(volume, "VOLUME"), () => {
     const { code, stdout, stderr } = machine.inside(
       ...flags,
-      ...(flags.includes("--entrypoint") ? ["-c", script] : ["sh", "-c", script]),
+      ...(flags.includes("--entrypoint") ? [script] : ["sh", "-c", script]),
     )
     expect({ code, stderr: stderr.replaceAll(/^minicontainer: warning.*\n/gm, "") }).toMatchObject({ stderr: "" })
     if (typeof expected === "string") expect(stdout).toBe(expected)

@@ -17,7 +17,7 @@ const inside = (script: string, ...flags: string[]): string => {
 }
 
 test("the first process has number 1 and there is no other but ps itself", () => {
-  expect(inside("echo $$; ps -o pid,comm").replaceAll(/ +/g, " ")).toBe("1\nPID COMMAND\n 1 sh\n 2 ps\n")
+  expect(inside("echo $$; ps -o pid,comm; true").replaceAll(/ +/g, " ")).toBe("1\nPID COMMAND\n 1 sh\n 2 ps\n")
 })
 
 test("no environment but what every container has", () => {
