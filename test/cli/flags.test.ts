@@ -105,7 +105,7 @@ const rows: readonly (readonly [readonly string[], string, string | RegExp])[] =
   [["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward", "1\n"],
   [["--sysctl", "kernel.shmmax=12345"], "cat /proc/sys/kernel/shmmax", "12345\n"],
   [["--init"], "cat /proc/1/comm; [ $$ -eq 2 ] && echo second", /^(minicontainer|init|executor).*\nsecond\n$/],
-  [["--add-host", "db:10.1.2.3"], "grep db /etc/hosts", "10.1.2.3\tdb\n"],
+  [["--add-host", "db:10.1.2.3"], "grep -w db /etc/hosts", "10.1.2.3\tdb\n"],
   [["--dns", "9.9.9.9", "--dns-search", "example.org"], "cat /etc/resolv.conf", /nameserver 9\.9\.9\.9/],
   [
     ["--cgroupns", "host"],
