@@ -419,7 +419,8 @@ describe("run, without a monitor", () => {
     expect(existsSync(room.path("a"))).toBe(false)
   })
 
-  test("the report survives a filter that refuses every call", () => {
+  // A sanitizer makes calls of its own, and cannot do without.
+  test.skipIf(EXECUTOR.endsWith("-asan"))("the report survives a filter that refuses every call", () => {
     using room = newRoom()
     // One instruction: BPF_RET | BPF_K with SECCOMP_RET_ERRNO | EPERM.
     const deny = new Uint8Array(Uint32Array.of(0x06, 0x0005_0001).buffer)
