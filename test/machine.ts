@@ -9,13 +9,23 @@
  */
 
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process"
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 /** The command under test: the built executable, or what the environment names (a path, and arguments in front). */
 export const COMMAND: readonly string[] = (
-  process.env["MINICONTAINER"] ?? join(import.meta.dir, "../dist/minicontainer")
+  process.env.MINICONTAINER ?? join(import.meta.dirname, "../dist/minicontainer")
 ).split(" ")
 
 export interface Result {
@@ -61,12 +71,12 @@ export function newMachine(): Machine {
     mkdirSync(join(rootfs, directory), { recursive: true })
   cpSync("/bin/busybox", join(rootfs, "bin/busybox"))
   for (const applet of APPLETS.split(" ")) symlinkSync("busybox", join(rootfs, "bin", applet))
-  const put = (path: string, text: string): void => void Bun.write(join(rootfs, path), text)
+  const put = (path: string, text: string): void => writeFileSync(join(rootfs, path), text)
   put("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
   put("etc/group", "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
 
   const env = {
-    PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    PATH: process.env.PATH ?? "/usr/bin:/bin",
     MINICONTAINER_ROOT: root,
     MINICONTAINER_RUN_ROOT: runRoot,
     TERM: "dumb",
@@ -115,11 +125,13 @@ export function newMachine(): Machine {
       const deadline = performance.now() + 3000
       let left = traces()
       while (left.length > 0 && performance.now() < deadline) {
-        Bun.sleepSync(20)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
         left = traces()
       }
+      // Their names carry the root's id, which is a file below the base.
+      const parents = cgroupParents(root)
       rmSync(base, { recursive: true, force: true })
-      for (const parent of cgroupParents(root)) rmdirQuietly(parent)
+      for (const parent of parents) rmdirQuietly(parent)
       if (left.length > 0) throw new Error(`left behind:\n${left.join("\n")}`)
     },
   }

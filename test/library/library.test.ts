@@ -3,26 +3,21 @@
  */
 
 import assert from "node:assert/strict"
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
-import { join } from "node:path"
+import { readdirSync } from "node:fs"
 import { text } from "node:stream/consumers"
 import { after, before, test } from "node:test"
 import { type Engine, EngineError, open, type Request, VERSION } from "minicontainer"
+import { type Machine, newMachine } from "../machine.ts"
 
-let base: string
+const machine: Machine = newMachine()
 let engine: Engine
 
 before(async () => {
-  // Not below /tmp, which may be a tmpfs: an overlay's changes belong on a disk.
-  base = mkdtempSync("/var/tmp/mctest-library-")
-  mkdirSync(join(base, "rootfs/bin"), { recursive: true })
-  copyFileSync("/bin/busybox", join(base, "rootfs/bin/busybox"))
-  for (const applet of ["sh", "cat", "echo"]) symlinkSync("busybox", join(base, "rootfs/bin", applet))
-  engine = await open({ root: join(base, "state"), runRoot: join(base, "run") })
+  engine = await open({ root: machine.root, runRoot: machine.runRoot })
 })
-after(() => rmSync(base, { recursive: true, force: true }))
+after(() => machine[Symbol.dispose]())
 
-const request = (...args: string[]): Request => ({ rootfs: join(base, "rootfs"), args, remove: true })
+const request = (...args: string[]): Request => ({ rootfs: machine.rootfs, args, remove: true })
 
 test("run gives streams, and the exit code when it ends", async () => {
   const { stdout, stderr, exited } = await engine.run(request("sh", "-c", "echo out; echo err >&2; exit 3"))
@@ -54,7 +49,7 @@ test("several at once do not mix", async () => {
 
 test("what cannot be is an EngineError with a code, and the caller lives on", async () => {
   await assert.rejects(
-    async () => (await engine.run({ rootfs: join(base, "nowhere"), args: ["sh"] })).exited,
+    async () => (await engine.run({ rootfs: `${machine.rootfs}/nowhere`, args: ["sh"] })).exited,
     (error) => error instanceof EngineError && error.code === "ROOTFS_UNUSABLE",
   )
 })
@@ -67,7 +62,7 @@ test("explain does nothing and tells every step", async () => {
 
 test("nothing is left: no container, no directory of one", async () => {
   assert.deepEqual((await engine.ps({ all: true })).containers, [])
-  assert.deepEqual(readdirSync(join(base, "state/containers")), [])
+  assert.deepEqual(readdirSync(`${machine.root}/containers`), [])
 })
 
 test("it says which version it is", () => {
