@@ -84,8 +84,9 @@ static bool lacks_slot(const struct step *step) {
 /* 0, or the errno with which the plan ends. */
 static int carry_out(uint32_t index) {
   const struct step *step = &plan.step[index];
-  if (lacks_slot(step)) return 0;
-  int error = plan.frame[HEADER_FAULT].n == index ? EIO : perform(&run, step);
+  bool fault = plan.frame[HEADER_FAULT].n == index;
+  if (!fault && lacks_slot(step)) return 0;
+  int error = fault ? EIO : perform(&run, step);
   if (!error) run.done[index] = 1;
   for (int i = 0; i < step->oks && error; i++) if (step->ok[i] == error) error = 0;
   if (!error || !(step->flags & STEP_MAY_FAIL)) return error;
@@ -105,7 +106,8 @@ void exit_steps(struct run *run) { (void)run; carry_out_all(PHASE_EXIT); }
 void unwind(struct run *run, bool failed) {
   for (uint32_t i = plan.forward; i-- > 0;) {
     const struct step *step = &plan.step[i], *undo = step->undo == NONE16 ? NULL : &plan.step[step->undo];
-    if (undo && run->done[i] && (failed || !(undo->flags & STEP_ON_FAILURE_ONLY)) && !lacks_slot(undo)) perform(run, undo);
+    bool done = run->done[i] || step->op == OP_CLAIM;   // what is claimed was there before the first step
+    if (undo && done && (failed || !(undo->flags & STEP_ON_FAILURE_ONLY)) && !lacks_slot(undo)) perform(run, undo);
   }
   if (!failed) carry_out_all(PHASE_END);
 }

@@ -18,7 +18,7 @@ enum op {
   OP_REMOVE_TREE = 5, /* removes a directory and all below it by fd, following no link and entering no mount */
   OP_CAPTURE = 6, /* reads a file (at most 64 KiB) into the monitor's status file under `name` */
   OP_MKFIFO = 7, /* mkfifo(3), then chown(2) if uid is given */
-  OP_CLAIM = 8, /* lstat(2): fails if what the engine has written before the first step is not there */
+  OP_CLAIM = 8, /* lstat(2): fails if what the engine has written before the first step is not there. Its undo belongs to every failure, also to an earlier one */
   OP_COPY_FILE = 9, /* copies the text of one cgroup file to another if that one is empty (cpuset.cpus of a new v1 group) */
   OP_OPEN = 10, /* openat2(2) with O_CLOEXEC */
   OP_PRIVATE_MOUNTS = 20, /* opens the present mount namespace (given), unshare(CLONE_NEWNS), makes / a recursive slave */

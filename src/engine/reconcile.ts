@@ -25,6 +25,7 @@ import { isAlive, isNamedByProcess } from "../record/alive.ts"
 import {
   type BrokenRecord,
   type Container,
+  disown,
   dropRemains,
   findRecord,
   listRecords,
@@ -50,6 +51,11 @@ export interface Seen {
   readonly state: "created" | "running" | "exited"
 }
 
+interface Given {
+  readonly hasRunDirectory: boolean
+  /** Its creator lives, but will not carry it out any more. */
+  readonly creatorIsGone?: boolean
+}
 type Look = { readonly record: Container; readonly status: StatusFile | undefined; readonly state: State }
 
 const isWhole = (look: Look): look is Look & { state: Seen["state"] } =>
@@ -60,18 +66,28 @@ const seen = ({ record, status, state }: Look & { state: Seen["state"] }): Seen 
   ...(status && { status }),
 })
 
-function lookAt(store: Store, record: Container, hasRunDirectory: boolean): Look {
-  const status = readStatus(containerDirectory(store, record.id))
-  const state = stateOf({
-    status,
-    creator: record.creator,
-    boot: store.boot,
-    hasRunDirectory,
-    remove: record.placement?.remove === true,
-    isAlive,
-    isNamedByProcess: () => isNamedByProcess(record.id),
-  })
-  return { record, status, state }
+/**
+ * A verdict on a container whose processes are gone counts only if its status is still the one that was read: they
+ * may have said their last word between the two looks.
+ */
+function lookAt(store: Store, record: Container, { hasRunDirectory, creatorIsGone = false }: Given): Look {
+  const read = (): StatusFile | undefined => readStatus(containerDirectory(store, record.id))
+  for (let status = read(); ; ) {
+    const state = stateOf({
+      status,
+      creator: record.creator,
+      boot: store.boot,
+      hasRunDirectory,
+      remove: record.placement?.remove === true,
+      isAlive: (process) => !(creatorIsGone && process === record.creator) && isAlive(process),
+      isNamedByProcess: () => isNamedByProcess(record.id),
+    })
+    const look = { record, status, state }
+    if (isWhole(look)) return look
+    const now = read()
+    if (now?.state === status?.state) return look
+    status = now
+  }
 }
 
 /** All containers, and what cannot be read. The order is that of their ids. */
@@ -90,7 +106,7 @@ export async function seeAll(
     if (found.kind === "broken") broken.push(found.broken)
     else if (found.kind === "remains") damaged.push(id)
     else if (found.kind === "container") {
-      const look = lookAt(store, found.record, running.has(id))
+      const look = lookAt(store, found.record, { hasRunDirectory: running.has(id) })
       if (isWhole(look)) containers.push(seen(look))
       else damaged.push(id)
     }
@@ -112,7 +128,7 @@ export async function see(world: World, reference: string): Promise<Seen> {
   const found = findRecord(store, id)
   if (found.kind === "broken") throw recordBroken(found.broken)
   if (found.kind === "container") {
-    const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+    const look = lookAt(store, found.record, { hasRunDirectory: existsSync(runDirectory(store, id)) })
     if (isWhole(look)) return seen(look)
     for (const repaired of await repairAll(world, [id])) {
       if ("why" in repaired) throw recordBroken(repaired)
@@ -138,11 +154,12 @@ export async function settle(world: World, id: string): Promise<boolean> {
   const found = findRecord(store, id)
   if (found.kind === "broken") return false
   if (found.kind !== "container") {
-    // Its record is gone and its name is not: its monitor is between the two, or was killed there.
+    // Its record is gone and its name is not: whoever removes it is between the two, or was killed there.
     for (let waitedMs = 0; isNamedByProcess(id) && waitedMs < END_MS; waitedMs += LOOK_MS) await setTimeout(LOOK_MS)
+    await repairAll(world, [id])
     return true
   }
-  const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+  const look = lookAt(store, found.record, { hasRunDirectory: existsSync(runDirectory(store, id)) })
   if (isWhole(look) && !(look.state === "exited" && found.record.placement?.remove)) return false
   if (isWhole(look)) await finish(world, seen(look))
   return (await repairAll(world, [id])).length === 0
@@ -178,13 +195,17 @@ export async function finish(world: World, { record, status }: Seen): Promise<vo
 }
 
 /** What remains of these containers after their repair. Another process may be at it: then they are looked at when it is done. */
-async function repairAll(world: World, ids: readonly string[]): Promise<readonly (Seen | BrokenRecord)[]> {
+async function repairAll(
+  world: World,
+  ids: readonly string[],
+  options: { readonly creatorIsGone?: boolean } = {},
+): Promise<readonly (Seen | BrokenRecord)[]> {
   if (ids.length === 0) return []
   return world.store().lock("repair", async () => {
     const left: (Seen | BrokenRecord)[] = []
     for (const id of ids) {
       try {
-        const container = await repair(world, id)
+        const container = await repair(world, id, options)
         if (container) left.push(container)
       } catch (error) {
         if (!(error instanceof EngineError)) throw error
@@ -195,29 +216,45 @@ async function repairAll(world: World, ids: readonly string[]): Promise<readonly
   })
 }
 
-async function repair(world: World, id: string): Promise<Seen | undefined> {
+async function repair(
+  world: World,
+  id: string,
+  options: { readonly creatorIsGone?: boolean },
+): Promise<Seen | undefined> {
   const store = world.store()
   const found = findRecord(store, id)
   if (found.kind === "remains") {
     // Somebody may be removing it just now: a monitor with its id in its arguments.
-    if (!isNamedByProcess(id)) await removeAll(world, id, found.leases)
+    if (!isNamedByProcess(id)) await removeAll(world, id, found.leases ?? leasesByLooking(store, id))
     return undefined
   }
   if (found.kind !== "container") return undefined
-  const look = lookAt(store, found.record, existsSync(runDirectory(store, id)))
+  const look = lookAt(store, found.record, { hasRunDirectory: existsSync(runDirectory(store, id)), ...options })
   if (isWhole(look)) return seen(look)
+  // Its monitor may have ended well while we looked, and have removed it; from here on only we would.
+  if (findRecord(store, id).kind !== "container") return repair(world, id, options)
 
   const { record, status, state } = look
   const { placement } = record
-  if (!placement) {
-    await removeAll(world, id, leasesOf(store, id, record.name))
+  if (placement) await doSteps(world.executor(), undo(world, record, placement, state === "abandoned"))
+  if (!placement || state === "abandoned" || placement.remove) {
+    if (disown(store, id)) await removeAll(world, id, placement?.leases ?? leasesOf(store, id, record.name))
     return undefined
   }
-  await doSteps(world.executor(), undo(world, record, placement, state === "abandoned"))
-  if (state === "abandoned" || placement.remove) return undefined
   if (state === "lost" && status)
     writeLost(placement.directory, status, { error: lossOf(status, store), now: world.now() })
   return seen({ record, status: readStatus(placement.directory), state: "exited" })
+}
+
+/**
+ * For whoever has spawned an executor that broke off before the program ran. The creator lives, so nobody else would call the
+ * container abandoned; its monitor may still be at it, and then it is a container like any other.
+ */
+export async function abandon(world: World, id: string): Promise<void> {
+  const directory = containerDirectory(world.store(), id)
+  const isBeingMade = (): boolean => readStatus(directory) === undefined && isNamedByProcess(id)
+  for (let waitedMs = 0; isBeingMade() && waitedMs < END_MS; waitedMs += LOOK_MS) await setTimeout(LOOK_MS)
+  await repairAll(world, [id], { creatorIsGone: true })
 }
 
 const lossOf = ({ boot }: StatusFile, store: Store): string =>
@@ -225,20 +262,24 @@ const lossOf = ({ boot }: StatusFile, store: Store): string =>
     ? "its monitor was killed, and the kernel killed the container with it"
     : "the machine was restarted while it ran"
 
-/** The undo of its plan; if that cannot be computed any more (a source is gone, the record is older), of what every container has. */
+/**
+ * The undo of its plan, but for what `removeAll` does with more care; if that cannot be computed any more (a source is gone, the record is
+ * older), of what every container has.
+ */
 function undo(world: World, record: Container, placement: Placement, failed: boolean): Plan {
   const host = world.host(pathsOf(record.request).paths)
+  const { directory, runDirectory, leases, cgroup } = placement
+  const kept = new Set([directory, `${directory}/container.json`, ...leases])
   try {
-    return undoOf(containerPlan(readConfig(world.store(), record.id), placement, host), { failed })
+    const plan = undoOf(containerPlan(readConfig(world.store(), record.id), placement, host), { failed })
+    return {
+      ...plan,
+      steps: plan.steps.filter((step) => !("path" in step && typeof step.path === "string" && kept.has(step.path))),
+    }
   } catch (error) {
     if (!(error instanceof EngineError)) throw error
   }
-  const gone = failed || placement.remove
-  return planOf([
-    ...groupsOf(world, placement.cgroup?.path),
-    removeTree(placement.runDirectory),
-    ...(gone ? [removeTree(placement.directory), ...placement.leases.map(unlink)] : []),
-  ])
+  return planOf([...groupsOf(world, cgroup?.path), removeTree(runDirectory)])
 }
 
 /** Removes the group of this path from every hierarchy, with whatever still runs in it. */
@@ -269,20 +310,11 @@ export const removeTree = (path: string): Step => ({
   does: `remove ${path}`,
   why: "it belongs to a container that is gone",
 })
-const unlink = (path: string): Step => ({
-  phase: "host",
-  op: "unlink",
-  path,
-  ok: ["ENOENT"],
-  must: false,
-  does: `give back ${path}`,
-  why: "its container is gone",
-})
-
-/** Directories and leases of a container without a record. The leases go last: until then nobody else gets the same ids. */
+/** Leases and directories of a container without a record: in this order, so that a crash leaves a directory to be found by. */
 export async function removeAll(world: World, id: string, leases: readonly string[]): Promise<void> {
   const store = world.store()
   const directories = [runDirectory(store, id), containerDirectory(store, id)]
+  for (const link of leases) release(link, id)
   const { warnings } = await doSteps(world.executor(), planOf(directories.map(removeTree)))
   const [first] = warnings
   if (first && existsSync(directories[first.index]!))
@@ -291,7 +323,6 @@ export async function removeAll(world: World, id: string, leases: readonly strin
       `cannot remove ${directories[first.index]}: something in it is in use`,
       "see what holds it: fuser -m",
     )
-  for (const link of leases) release(link, id)
 }
 
 /** Links in `names/` and `ids/` that lead to a container whose record cannot tell. Reads all of them. */

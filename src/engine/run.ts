@@ -7,10 +7,12 @@
  * Read on: prepare.ts, what happens before; native/executor.h, what happens after.
  */
 
+import { EngineError } from "../base/errors.ts"
 import { become as becomeExecutor } from "../executor/become.ts"
 import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import type { Request } from "../model/request.ts"
 import { type PrepareOptions, prepare } from "./prepare.ts"
+import { abandon } from "./reconcile.ts"
 import type { BecomeOptions, Running } from "./types.ts"
 import type { World } from "./world.ts"
 
@@ -42,6 +44,12 @@ export async function run(
     stdout: seen("stdout"),
     stderr: seen("stderr"),
   })
-  await started
+  try {
+    await started
+  } catch (error) {
+    // A step that failed was taken back with all before it; an executor that broke off could not do that.
+    if (error instanceof EngineError && error.code === "EXECUTOR_FAILED") await abandon(world, id)
+    throw error
+  }
   return { id, stdin, stdout, stderr, exited }
 }

@@ -1,12 +1,14 @@
 /**
  * Claims: what the engine has written before the first step, and who takes it away.
  *
- *     containers/ID     the record           goes if the container never ran, or at its end with --rm
- *     names/NAME …      leases               the same
- *     RUN/ID            plan, socket, gate   goes in any case
+ *                            made    goes, if the container never ran, or at its end with --rm
+ *     containers/ID            1     4   with all that is left in it
+ *     names/NAME, ids/N        3     3   leases: free for others from here on
+ *     … /container.json        2     2   the record: from here on nobody finds the container
+ *     RUN/ID                   4     1   plan, socket, gate: goes in any case
  *
- * The record comes first so that whoever looks after a crash knows what to undo; therefore it also goes last. A step that
- * only looks whether its thing is there is what the undo hangs on.
+ * The rule that holds, wherever a crash cuts it short: as long as there is a record it has its leases, and as long as there is a lease its
+ * owner has a directory. So whoever lists the directories finds everything that is left, and whoever finds a lease without one may take it.
  *
  * Read on: record/containers.ts, plan.ts.
  */
@@ -14,9 +16,21 @@
 import type { Placement } from "../model/placement.ts"
 import type { Step } from "./step.ts"
 
-/** Phase host, first. */
-export function claims({ directory, runDirectory, leases }: Placement): readonly Step[] {
+const recordOf = ({ directory }: Pick<Placement, "directory">): string => `${directory}/container.json`
+
+/** Phase host, first. What is claimed was there before the first step, so whichever step fails, all of it is taken back. */
+export function claims(placement: Placement): readonly Step[] {
+  const { directory, runDirectory, leases } = placement
+  const record = recordOf(placement)
   return [
+    {
+      phase: "host",
+      op: "claim",
+      path: directory,
+      does: `find the directory ${directory}`,
+      why: "everything that is the container's lies in it; it was made first, and goes last",
+      undo: { op: "remove-tree", path: directory, when: "failure", does: `remove ${directory}` },
+    },
     ...leases.map(
       (path): Step => ({
         phase: "host",
@@ -30,10 +44,10 @@ export function claims({ directory, runDirectory, leases }: Placement): readonly
     {
       phase: "host",
       op: "claim",
-      path: directory,
-      does: `find the record ${directory}`,
+      path: record,
+      does: `find the record ${record}`,
       why: "it was written before the first step, so that whoever comes after a crash knows what to undo",
-      undo: { op: "remove-tree", path: directory, when: "failure", does: `remove ${directory}` },
+      undo: { op: "unlink", path: record, when: "failure", does: `remove ${record}` },
     },
     {
       phase: "host",
@@ -46,16 +60,19 @@ export function claims({ directory, runDirectory, leases }: Placement): readonly
   ]
 }
 
-/** `--rm`: phase end. The leases go last: until then nobody else can be given the same ids. */
-export function removal({ directory, leases }: Placement): readonly Step[] {
+/** `--rm`: phase end. */
+export function removal(placement: Placement): readonly Step[] {
+  const { directory, leases } = placement
+  const record = recordOf(placement)
   return [
     {
       phase: "end",
-      op: "remove-tree",
-      path: directory,
+      op: "unlink",
+      path: record,
       must: false,
-      does: `remove ${directory}`,
-      why: "the container was to leave nothing behind",
+      ok: ["ENOENT"],
+      does: `remove the record ${record}`,
+      why: "the container was to leave nothing behind; from here on nobody finds it",
     },
     ...leases.map(
       (path): Step => ({
@@ -68,5 +85,13 @@ export function removal({ directory, leases }: Placement): readonly Step[] {
         why: "the name and the ids can be used again",
       }),
     ),
+    {
+      phase: "end",
+      op: "remove-tree",
+      path: directory,
+      must: false,
+      does: `remove ${directory}`,
+      why: "what it has changed goes with it; last, so that a crash leaves something to be found by",
+    },
   ]
 }

@@ -93,8 +93,9 @@ const change = (process: Partial<Config["process"]>, linux: Partial<Config["linu
 test("a container, from the first step to the last", () => {
   expect(explain(containerPlan(config, placement, host).steps)).toMatchInlineSnapshot(`
     "
+    host   find the directory /s/containers/c1
     host   find the lease /s/names/box
-    host   find the record /s/containers/c1
+    host   find the record /s/containers/c1/container.json
     host   find the run directory /r/c1
     host   pass memory on to the groups below /cg
     host   pass cpu, io, pids on to the groups below /cg
@@ -163,8 +164,9 @@ test("a container, from the first step to the last", () => {
     start  run sh                                       (sh, PATH=/bin, /bin)
     exit   keep memory.events
     exit   keep cpu.stat
-    end    remove /s/containers/c1
-    end    give back /s/names/box"
+    end    remove the record /s/containers/c1/container.json
+    end    give back /s/names/box
+    end    remove /s/containers/c1"
   `)
 })
 
@@ -250,16 +252,18 @@ test("the undo of a failure takes everything back, newest first; at the exit, wh
   expect(said(true)).toEqual([
     "remove the cgroup /minicontainer/c1",
     "remove /r/c1",
-    "remove /s/containers/c1",
+    "remove /s/containers/c1/container.json",
     "give back /s/names/box",
+    "remove /s/containers/c1",
   ])
   expect(said(false)).toEqual([
     "keep memory.events",
     "keep cpu.stat",
     "remove the cgroup /minicontainer/c1",
     "remove /r/c1",
-    "remove /s/containers/c1",
+    "remove the record /s/containers/c1/container.json",
     "give back /s/names/box",
+    "remove /s/containers/c1",
   ])
 })
 

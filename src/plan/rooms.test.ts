@@ -253,14 +253,16 @@ const placement: Placement = {
 }
 test("what was claimed goes after a failure; the run directory in any case", () => {
   expect(claims(placement).map(({ undo }) => [undo?.op, undo?.when])).toEqual([
-    ["unlink", "failure"],
     ["remove-tree", "failure"],
+    ["unlink", "failure"],
+    ["unlink", "failure"],
     ["remove-tree", undefined],
   ])
   expect(explain(removal(placement))).toMatchInlineSnapshot(`
     "
-    end    remove /s/containers/c1
-    end    give back /s/names/box"
+    end    remove the record /s/containers/c1/container.json
+    end    give back /s/names/box
+    end    remove /s/containers/c1"
   `)
 })
 test("a gate is made outside and waited at inside", () => {

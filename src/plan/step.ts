@@ -70,7 +70,7 @@ export const OPS = {
   "remove-tree": { code: 5, about: "removes a directory and all below it by fd, following no link and entering no mount", args: { path: "text" } },
   capture: { code: 6, about: "reads a file (at most 64 KiB) into the monitor's status file under `name`", args: { path: "text", name: "text" } },
   mkfifo: { code: 7, about: "mkfifo(3), then chown(2) if uid is given", args: { path: "text", mode: "number", uid: "number?", gid: "number?" } },
-  claim: { code: 8, about: "lstat(2): fails if what the engine has written before the first step is not there", args: { path: "text" } },
+  claim: { code: 8, about: "lstat(2): fails if what the engine has written before the first step is not there. Its undo belongs to every failure, also to an earlier one", args: { path: "text" } },
   "copy-file": { code: 9, about: "copies the text of one cgroup file to another if that one is empty (cpuset.cpus of a new v1 group)", args: { from: "text", to: "text" } },
   open: { code: 10, about: "openat2(2) with O_CLOEXEC", args: { path: "text", flags: "number" } },
 

@@ -37,14 +37,16 @@ export const isAlive = ({ pid, start }: ProcessMark): boolean => startOf(pid) ==
 export const ownMark = (): ProcessMark => ({ pid: process.pid, start: startOf(process.pid) ?? 0 })
 
 /**
- * Whether some process was started with this container's id in its arguments: its monitor has, from the first moment,
- * before it could write a status. Reads every /proc/PID/cmdline, so it is for the rare case in which nothing else can tell.
+ * Whether some process carries this container out: its monitor was started with the container's plan, `…/ID/wire`, as its argument, so it
+ * can be told from the first moment, before it could write a status. Reads every /proc/PID/cmdline: for the rare case in which
+ * nothing else can tell.
  */
 export function isNamedByProcess(id: string): boolean {
+  const wire = `/${id}/wire\0`
   for (const pid of readdirSync("/proc")) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue
+    if (!/^\d+$/.test(pid)) continue
     try {
-      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(id)) return true
+      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").endsWith(wire)) return true
     } catch {
       // It has ended since the listing.
     }

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -157,19 +158,16 @@ test("two containers never share ids, even if their ids want the same place", as
   }
   expect(readdirSync(`${store.root}/ids`).sort()).toEqual(["0", "1"])
 })
-test("a lease whose owner has no record is given to the next; one whose owner has a process is not", async () => {
+test("a lease whose owner has no directory is given to the next; one that is just being removed is not", async () => {
   const store = newStore()
   symlinkSync(ID("d"), `${store.root}/names/web`)
   const { record } = await createRecord(store, wanted({ name: "web" }))
   expect(ownerOf(`${store.root}/names/web`)).toBe(record.id)
 
   symlinkSync(ID("e"), `${store.root}/names/db`)
-  const remover = spawn("bash", ["-c", "read; :", ID("e")], { stdio: ["pipe", "ignore", "ignore"] })
-  await new Promise((resolve) => remover.once("spawn", resolve))
+  mkdirSync(`${store.root}/containers/${ID("e")}`)
   expect(await failure(createRecord(store, wanted({ name: "db" })))).toStartWith("NAME_TAKEN")
-  const ended = new Promise((resolve) => remover.once("exit", resolve))
-  remover.kill("SIGKILL")
-  await ended
+  rmdirSync(`${store.root}/containers/${ID("e")}`)
   expect((await createRecord(store, wanted({ name: "db" }))).record.name).toBe("db")
 })
 test("only the owner can give a lease back", () => {

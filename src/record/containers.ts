@@ -13,7 +13,7 @@
  *     3  names/NAME, ids/N                                     links to it; if the name is taken, 2 goes again
  *     4  container.json with placement, config.json            from here on its undo can be computed
  *
- * and of removing: container.json → removed.json (it does not exist any more), the leases, the directory.
+ * and of removing: container.json → removed.json, or gone (it does not exist any more), the leases, the directory.
  *
  * Read on: leases.ts, states.ts. engine/reconcile.ts, which finds what a crash has left.
  */
@@ -195,8 +195,8 @@ function dropDraft(store: Store, id: string): void {
 /** What a directory of containers/ is. */
 export type Found =
   | { readonly kind: "container"; readonly record: Container }
-  /** It has no record: what a removal that was cut short has left. `leases`: what it may still hold. */
-  | { readonly kind: "remains"; readonly id: string; readonly leases: readonly string[] }
+  /** It has no record: what a removal that was cut short has left. `leases`: what it may still hold, if that is known. */
+  | { readonly kind: "remains"; readonly id: string; readonly leases: readonly string[] | undefined }
   | { readonly kind: "broken"; readonly broken: BrokenRecord }
   | { readonly kind: "nothing" }
 
@@ -210,7 +210,7 @@ export function findRecord(store: Store, id: string): Found {
   }
   const removed = readText(`${directory}/${REMOVED}`)
   const record = removed === undefined ? undefined : parseRecord(removed, id)
-  const leases = typeof record === "object" ? (record.placement?.leases ?? []) : []
+  const leases = typeof record === "object" ? record.placement?.leases : undefined
   return existsSync(directory) ? { kind: "remains", id, leases } : { kind: "nothing" }
 }
 

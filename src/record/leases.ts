@@ -4,8 +4,7 @@
  *     names/web     → 4f1e…          ids/17     → 4f1e…      ids 0x40000000 + 17 * 65536 and up
  *
  * symlink(2) is the whole protocol. It makes the link or says EEXIST, so of fifty that want one name exactly one gets it; and the link's target
- * says whose it is, in the same call. A lease of a container without a record is free: the record is made before its
- * leases and goes before them, so only the one that is just removing it may still hold it, and its command line has the container's id.
+ * says whose it is, in the same call. A lease of a container without a directory is free: the directory is made before its leases and goes after them.
  *
  * A free range is found by probing from a place that the id decides: a container with a random id hits an empty place at once, however many
  * there are. Ids from 0x40000000 up, because distributions give ordinary users and login sessions the ones below.
@@ -15,7 +14,6 @@
 
 import { existsSync, readlinkSync, symlinkSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
-import { isNamedByProcess } from "./alive.ts"
 import { codeOf, containerDirectory, discard, nameLink, type Store, unusable } from "./store.ts"
 
 export const IDS_BASE = 0x40000000
@@ -57,13 +55,11 @@ export function release(link: string, id: string): void {
   if (ownerOf(link) === id) discard(link)
 }
 
-/** Whether the owner of a lease has neither a record nor a process that may still be removing it. */
+/** Whether the owner of a lease is gone. As long as it has a directory, somebody who removes it may just be giving the lease back. */
 const isFree = (store: Store, owner: string): boolean =>
-  /^[0-9A-Za-z][\w.-]*$/.test(owner) &&
-  !existsSync(`${containerDirectory(store, owner)}/container.json`) &&
-  !isNamedByProcess(owner)
+  /^[0-9A-Za-z][\w.-]*$/.test(owner) && !existsSync(containerDirectory(store, owner))
 
-/** Claims a lease that a crash has left behind. Looks again under the lock: of two that find it, one takes it. */
+/** Claims a lease that nobody has any more. Looks again under the lock: of two that find it, one takes it. */
 async function reclaim(store: Store, link: string, owner: string, id: string): Promise<string | undefined> {
   if (!isFree(store, owner)) return owner
   return store.lock("leases", () => {

@@ -47,7 +47,9 @@ test("this process lives, and is not another with its number", () => {
 test("a process with a misleading name has a start time; a dead one, or one that only waits to be reaped, has none", async () => {
   const id = `${process.pid}-feedc0de`
   // The shell becomes a program whose name has parentheses and spaces.
-  const child = spawn("bash", ["-c", `exec -a ') Z (${id}' sleep 30`], { stdio: "ignore" })
+  const child = spawn("bash", ["-c", `exec -a ') Z (x' sh -c 'read x' run '/run/mc/${id}/wire'`], {
+    stdio: ["pipe", "ignore", "ignore"],
+  })
   while (!isNamedByProcess(id)) await new Promise((resolve) => setTimeout(resolve, 2))
   expect(startOf(child.pid!)).toBeGreaterThan(0)
   const ended = new Promise((resolve) => child.once("exit", resolve))
