@@ -1,10 +1,10 @@
 /**
  * How an error is told: one line of what, one of what to do, and an exit status. No stack trace.
  *
- *     minicontainer: cannot use --memory banana: not a size
+ *     minicontainer: cannot use --memory banana: not a size [INVALID_VALUE]
  *       hint: write a number and perhaps b, k, m or g: 512m, 1.5g
  *
- * With MINICONTAINER_DEBUG set (or --debug) the stack follows.
+ * The code in brackets is what scripts and docs/errors.md know it by. With MINICONTAINER_DEBUG set (or --debug) the stack follows.
  * @see base/errors.ts, the statuses
  */
 
@@ -28,7 +28,7 @@ export function tell(error: unknown, io: Io, debug = Boolean(io.env.MINICONTAINE
     : debug
       ? undefined
       : "this is a fault of minicontainer; MINICONTAINER_DEBUG=1 shows where"
-  say(io, "red", message)
+  say(io, "red", known ? `${message} ${brush(io).dim(`[${error.code}]`)}` : message)
   if (hint) io.write("stderr", `  ${brush(io).dim(`hint: ${hint}`)}\n`)
   if (debug && error instanceof Error) io.write("stderr", `${traces(error)}\n`)
   return known ? error.answer.exit : FAULT_EXIT

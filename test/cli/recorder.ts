@@ -4,6 +4,7 @@
  * terminal, is all there; only the container is not.
  */
 
+import { ANSWERS } from "../../src/base/errors.ts"
 import { BrokenPipe, type Io } from "../../src/cli/io.ts"
 import { main } from "../../src/cli/main.ts"
 import type { BecomeOptions, Engine, ExecRequest } from "../../src/engine/types.ts"
@@ -99,3 +100,7 @@ export function words(line: string): string[] {
     word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"),
   )
 }
+
+/** An error's lines without their codes: `cannot run x: gone [CONTAINER_NOT_FOUND]` is `cannot run x: gone`. main.test.ts holds where they stand. */
+export const withoutCodes = (stderr: string): string =>
+  stderr.replaceAll(new RegExp(` \\[(${Object.keys(ANSWERS).join("|")})\\]$`, "gm"), "")

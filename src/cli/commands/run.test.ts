@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { play, type World, words } from "../../../test/cli/recorder.ts"
+import { play, type World, withoutCodes, words } from "../../../test/cli/recorder.ts"
 import type { Request } from "../../model/request.ts"
 
 const WORLD: World = {
@@ -26,7 +26,8 @@ function check(line: string, expected: Partial<Request>, world: World = WORLD) {
 function fails(line: string, message: string, hint?: string, status = 125) {
   test(`${line} fails`, async () => {
     const { stderr, status: exit, asked } = await play(words(line), WORLD)
-    expect(stderr).toBe(`minicontainer: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`)
+    expect(stderr).toMatch(/^minicontainer: .* \[[A-Z_]+\]\n/)
+    expect(withoutCodes(stderr)).toBe(`minicontainer: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`)
     expect(exit).toBe(status)
     expect(asked).toEqual([])
   })
