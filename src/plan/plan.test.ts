@@ -155,7 +155,6 @@ test("a container, from the first step to the last", () => {
     start  start a new session
     start  set the umask to 0022
     start  join a new session keyring
-    start  make / if it is missing
     start  go to /
     start  give up all but CAP_CHOWN for ever
     start  become user 0, group 0
@@ -232,6 +231,18 @@ test("the monitor is process 1 of an outer namespace, unless the container has t
   expect(containerPlan(config, placement, host).frame.outer).toBe(1)
   const shared = change({}, { namespaces: config.linux!.namespaces!.filter(({ type }) => type !== "pid") })
   expect(containerPlan(shared, placement, host).frame.outer).toBe(0)
+})
+
+test("a working directory that is missing is made while the root can still be written; exec makes none", () => {
+  const made = { ...change({ cwd: "/made" }), root: { path: "/rootfs", readonly: true } }
+  const said = containerPlan(made, placement, host).steps.map(({ does }) => does)
+  expect(said.filter((does) => / \/made|read-only$/.test(does))).toEqual([
+    "make /made if it is missing",
+    "make the root file system read-only",
+    "go to /made",
+  ])
+  const other = execPlan(made, placement, host, { pid: 5, start: 6 })
+  expect(other.steps.some(({ op }) => op === "make-directory")).toBe(false)
 })
 
 test("a filter is loaded while that is allowed: before the capabilities go, or after new privileges are given up", () => {

@@ -35,7 +35,15 @@ import { enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mo
 import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
-import { becomeUser, exec, limits, manners, noNewPrivileges as noNewPrivilegesStep, place } from "./process.ts"
+import {
+  becomeUser,
+  exec,
+  limits,
+  manners,
+  noNewPrivileges as noNewPrivilegesStep,
+  place,
+  workingDirectory,
+} from "./process.ts"
 import { maskSource, protect } from "./protection.ts"
 import { type Compiled, seccomp } from "./seccomp.ts"
 import { clocks, names, sysctls } from "./settings.ts"
@@ -122,6 +130,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...placed.child,
     ...deviceTree({ devices: linux.devices ?? [], ...owner, mounted: hasDevices, options: [] }).child,
     ...names(config),
+    ...workingDirectory(process),
     ...(fresh("network") ? [loopback] : []),
     ...sysctls(linux),
     ...clocks(linux),

@@ -2,6 +2,7 @@
  * Process: the last things that a program is before it runs: its limits, its place, its ids, its words.
  *
  *     parent   rlimits, oom score         what only the outside may raise
+ *     child    a missing working directory
  *     start    session, keyring, cwd      …, then ids and capabilities (capabilities.ts), then exec
  *
  * Whatever a program inherits and does not expect is a leak: so every limit is set, every signal is reset, every fd but
@@ -189,6 +190,23 @@ export function manners(
   return steps
 }
 
+/** Phase child, while the root can still be written: a working directory that is not there. Of a container's first program only: exec makes none. */
+export function workingDirectory({ cwd }: Process): readonly Step[] {
+  if (cwd === "/") return []
+  return [
+    {
+      phase: "child",
+      op: "make-directory",
+      path: cwd,
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+      does: `make ${cwd} if it is missing`,
+      why: "images name working directories that they do not contain",
+    },
+  ]
+}
+
 /** Phase start, while still root inside: a keyring of its own, and the working directory. */
 export function place({ cwd }: Process, id: string): readonly Step[] {
   if (!cwd.startsWith("/"))
@@ -202,16 +220,6 @@ export function place({ cwd }: Process, id: string): readonly Step[] {
       ok: ["ENOSYS", "EPERM"],
       does: "join a new session keyring",
       why: "keys are not in any namespace: without this the container could read its caller's",
-    },
-    {
-      phase: "start",
-      op: "make-directory",
-      path: cwd,
-      mode: 0o755,
-      uid: 0,
-      gid: 0,
-      does: `make ${cwd} if it is missing`,
-      why: "images name working directories that they do not contain",
     },
     {
       phase: "start",
