@@ -49,8 +49,9 @@ async function prepareExec(world: World, container: string, request: ExecRequest
     )
   const { pid, start } = status.pid
 
-  // What /proc/PID/root leads to is the container's, now; if the number was given to somebody else meanwhile, it is not.
-  const accounts = readAccounts(`/proc/${pid}/root`)
+  // Only if somebody is to be looked up. What /proc/PID/root leads to is the container's, now; if the number was given to
+  // somebody else meanwhile, it is not.
+  const accounts = request.user === undefined ? {} : readAccounts(`/proc/${pid}/root`)
   if (startOf(pid) !== start)
     throw new EngineError("WRONG_STATE", `cannot run a program in ${container}: it has just ended`)
   const own = readConfig(world.store(), id)
