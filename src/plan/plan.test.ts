@@ -236,7 +236,7 @@ test("the monitor is process 1 of an outer namespace, unless the container has t
 test("a working directory that is missing is made while the root can still be written; exec makes none", () => {
   const made = { ...change({ cwd: "/made" }), root: { path: "/rootfs", readonly: true } }
   const said = containerPlan(made, placement, host).steps.map(({ does }) => does)
-  expect(said.filter((does) => / \/made|read-only$/.test(does))).toEqual([
+  expect(said.filter((does) => / \/made|system read-only$/.test(does))).toEqual([
     "make /made if it is missing",
     "make the root file system read-only",
     "go to /made",
