@@ -25,5 +25,5 @@ export async function explainContainer(world: World, container: string): Promise
       `remove it: rm -f ${container}`,
     )
   const config = readConfig(world.store(), id)
-  return { config, plan: planOfRecord(world, config, placement) }
+  return { config, assumed: [], plan: planOfRecord(world, config, placement) }
 }

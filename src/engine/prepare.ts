@@ -29,6 +29,7 @@ import { pathsOf, type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
 import { settle } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
+import type { Explained } from "./types.ts"
 import type { World } from "./world.ts"
 
 export interface Prepared {
@@ -73,7 +74,12 @@ function refuseEmpty(rootfs: string): void {
   } catch {
     return
   }
-  if (first === null) throw new EngineError("ROOTFS_UNUSABLE", `cannot use the root file system ${rootfs}: it is empty`, "unpack a system into it first")
+  if (first === null)
+    throw new EngineError(
+      "ROOTFS_UNUSABLE",
+      `cannot use the root file system ${rootfs}: it is empty`,
+      "unpack a system into it first",
+    )
 }
 
 function textOf<K extends string>(key: K, path: string): { readonly [name in K]?: string } {
@@ -120,20 +126,27 @@ export async function prepare(world: World, request: Request, options: PrepareOp
 }
 
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
-export async function preview(
-  world: World,
-  request: Request,
-): Promise<{ readonly config: Config; readonly plan: Plan }> {
+export async function preview(world: World, request: Request): Promise<Explained> {
   checkRequest(request)
   const host = hostFor(world, request)
   const own = userNamespace(request, host).own
   const specified = specify(request, {
     ...surroundings(world, request, host),
-    chosen: { id: "0".repeat(64), name: request.name ?? "chosen_name", idBase: own ? PREVIEW_IDS : undefined },
+    chosen: { id: PREVIEW_ID, name: request.name ?? PREVIEW_NAME, idBase: own ? PREVIEW_IDS : undefined },
   })
-  return { config: specified.config, plan: await planOf(world, specified, host, {}) }
+  return {
+    config: specified.config,
+    plan: await planOf(world, specified, host, {}),
+    assumed: [
+      `${PREVIEW_ID} stands for the 64 digits that a container gets when it is made`,
+      ...(request.name === undefined ? [`${PREVIEW_NAME} for the name that is made up`] : []),
+      ...(own ? [`${PREVIEW_IDS} for the first of its 65,536 ids on the host`] : []),
+    ],
+  }
 }
-/** The first range of host ids; which one a container gets is chosen when it is made. */
+/** What is chosen when a container is made, and cannot be known before. */
+const PREVIEW_ID = "ID"
+const PREVIEW_NAME = "NAME"
 const PREVIEW_IDS = 0x40000000
 
 async function planOf(

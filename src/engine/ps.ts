@@ -130,7 +130,9 @@ function summary({ record, status, state }: Seen, now: number): Summary {
     id,
     name,
     image: request.rootfs,
-    command: argvOf(record).map((word) => (word.includes(" ") ? `'${word}'` : word)).join(" "),
+    command: argvOf(record)
+      .map((word) => (word.includes(" ") ? `'${word}'` : word))
+      .join(" "),
     created,
     status: state,
     statusText: statusText({ record, state, ...(status && { status }) }, now),

@@ -4,9 +4,9 @@
  * open.ts makes one; each verb is a file of its own beside this one, loaded when it is first called.
  */
 
-import type { Plan } from "../plan/step.ts"
 import type { Config } from "../model/oci.ts"
 import type { ExecRequest, Request } from "../model/request.ts"
+import type { Plan } from "../plan/step.ts"
 
 export type { ExecRequest } from "../model/request.ts"
 
@@ -79,6 +79,8 @@ export interface Running {
 export interface Explained {
   readonly plan: Plan
   readonly config: Config
+  /** What of it is only chosen when a container is made, one line each; empty for one that exists. */
+  readonly assumed: readonly string[]
 }
 
 export type Status = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead"

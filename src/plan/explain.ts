@@ -69,12 +69,13 @@ const LEAST_COLUMNS = 40
 /**
  * The plan as a page.
  * @param options.columns the width of the page, 100 if absent. Only a single long word, such as a path, may exceed it.
+ * @param options.assumed what of the plan is not chosen yet, one line each.
  * @param options.colour with ECMA-48 colours; without them nothing but text and line breaks.
  * @returns lines, the last one ended too.
  */
 export function explainPlan(
   plan: Plan,
-  options: { readonly columns?: number; readonly colour?: boolean } = {},
+  options: { readonly columns?: number; readonly colour?: boolean; readonly assumed?: readonly string[] } = {},
 ): string {
   const columns = Math.max(options.columns ?? 100, LEAST_COLUMNS)
   const paint = (style: Style, text: string): string => (options.colour ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text)
@@ -98,6 +99,7 @@ export function explainPlan(
 
   const undos = plan.steps.filter(({ undo }) => undo).length
   out.push(`${plural(plan.steps.length, "step")}${undos > 0 ? `, ${undos} of them with an undo` : ""}.`)
+  if (options.assumed?.length) put("aside", `${options.assumed.map(printable).join("; ")}.`, 0)
   for (const text of plan.warnings) put("warning", `warning: ${printable(text)}`, 0, 9)
 
   for (const [index, step] of plan.steps.entries()) {

@@ -37,7 +37,11 @@ export const explain = command({
       printDocument(io, format, planJson(explained.plan))
       return
     }
-    const how = { columns: Math.max(READABLE, io.columns ?? 0), colour: wantsColour(io, "stdout") }
+    const how = {
+      columns: Math.max(READABLE, io.columns ?? 0),
+      colour: wantsColour(io, "stdout"),
+      assumed: explained.assumed,
+    }
     const page = explainPlan(explained.plan, how)
     io.write("stdout", page.endsWith("\n") ? page : `${page}\n`)
   },
