@@ -97,7 +97,9 @@ static int carry_out(uint32_t index) {
 static void carry_out_all(enum phase phase) {
   for (uint32_t i = 0; i < plan.forward; i++) {
     int error = plan.step[i].phase == phase ? carry_out(i) : 0;
-    if (error) warn_later(&run, i, error);
+    if (!error) continue;
+    warn_later(&run, i, error);
+    if (phase == PHASE_END) return;   // what comes next relies on it
   }
 }
 void started(struct run *run) { (void)run; carry_out_all(PHASE_STARTED); }
@@ -107,7 +109,9 @@ void unwind(struct run *run, bool failed) {
   for (uint32_t i = plan.forward; i-- > 0;) {
     const struct step *step = &plan.step[i], *undo = step->undo == NONE16 ? NULL : &plan.step[step->undo];
     bool done = run->done[i] || step->op == OP_CLAIM;   // what is claimed was there before the first step
-    if (undo && done && (failed || !(undo->flags & STEP_ON_FAILURE_ONLY)) && !lacks_slot(undo)) perform(run, undo);
+    if (!undo || !done || (!failed && undo->flags & STEP_ON_FAILURE_ONLY) || lacks_slot(undo)) continue;
+    int error = perform(run, undo);
+    if (error && error != ENOENT && error != ESRCH) warn_later(run, step->undo, error);
   }
   if (!failed) carry_out_all(PHASE_END);
 }
@@ -137,7 +141,8 @@ _Noreturn void child(struct run *given, int socket) {
   do {
     count = MOST_FDS;
     // Nothing comes if the parent has failed, or died.
-    if (receive_fds(socket, &handover, sizeof handover, fds, &count) <= 0 || count != handover.count) k_exit(FAILED_US);
+    if (receive_fds(socket, &handover, sizeof handover, fds, &count) <= 0) k_exit(FAILED_US);
+    if (count != handover.count) give_up(i, EMFILE);
     for (unsigned j = 0; j < count; j++) given->slot[handover.slot[j]] = fds[j];
   } while (!handover.last);
   given->pid = handover.pid;
@@ -241,7 +246,7 @@ int start(struct run *given, struct failure *failure) {
     if (error) *failure = run.shared->failure, failure->error = error;
   } else if (!error) failure->error = error = ESRCH;   // a plan without a clone
   if (error && cloned) {
-    k_pidfd_send_signal(run.pidfd, SIGKILL);
+    kill(run.vpid, SIGKILL);   // nobody else can have its number before we have waited for it
     while (waitpid(run.vpid, &how, 0) < 0 && errno == EINTR) continue;
     if (error == EOWNERDEAD) failure->detail = WIFSIGNALED(how) ? (uint32_t)WTERMSIG(how) : 0;
   }
@@ -290,7 +295,8 @@ static bool is_sealed(void) {
 }
 
 static int sealed_copy(void) {
-  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = memfd_create("minicontainer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = memfd_create("minicontainer", MFD_CLOEXEC | MFD_ALLOW_SEALING | K_MFD_EXEC);
+  if (to < 0 && errno == EINVAL) to = memfd_create("minicontainer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   static char buffer[65536];
   ssize_t n = -1;
   while (from >= 0 && to >= 0 && (n = read(from, buffer, sizeof buffer)) > 0) if (write(to, buffer, (size_t)n) != n) return -1;
@@ -367,11 +373,11 @@ static int open_monitors(const char *path) {
 
 static int use_run(int argc, char **argv) {
   if (seal(argv) < 0) return refuse("run a plan", "this program can be sealed neither by a read-only mount nor in memory");
-  // What the runtimes of JavaScript leave behind. RLIMIT_NOFILE, which they raise, is set by the plan.
+  // What the runtimes of JavaScript leave behind: SIGXFSZ ignored, signals blocked. RLIMIT_NOFILE, which they raise, is set by the plan.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  signal(SIGPIPE, SIG_DFL), signal(SIGXFSZ, SIG_DFL);
+  signal(SIGXFSZ, SIG_DFL);
   const char *wrong = read_plan(open(argv[argc - 1], O_RDONLY | O_CLOEXEC));
   if (wrong) return refuse("read the plan", wrong);
   if (plan.frame[HEADER_STAY].n == 0) return run_alone();
@@ -427,10 +433,8 @@ static int use_front(int argc, char **argv) {
   plan.frame[HEADER_STDIO].n = strtoull(argv[3], NULL, 10);
   plan.frame[HEADER_DETACH_KEYS].t.s = keys, plan.frame[HEADER_DETACH_KEYS].t.length = count;
   plan.frame[HEADER_REPORT].n = plan.frame[HEADER_FAULT].n = NONE64;
-  static uint64_t no_slot[1];
   union arg path = { .t = { argv[2], (uint32_t)strlen(argv[2]) } };
   struct step connect = { .op = OP_CONNECT, .gives = 0, .undo = NONE16, .arg = &path };
-  (void)no_slot;
   run = (struct run){ .plan = &plan, .root = -1 };
   run.slot[0] = -1;
   int error = perform(&run, &connect);
@@ -452,6 +456,8 @@ static const struct { const char *name, *arguments; int least, most; int (*use)(
 
 int main(int argc, char **argv) {
   for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;) if (fd > 2) { close(fd); break; }   // 0, 1 and 2 are always something
+  signal(SIGPIPE, SIG_IGN);   // ours alone: an undo does not end because nobody reads the report; programs get the default back
+  signal(SIGCHLD, SIG_DFL);
   for (size_t i = 0; argc > 1 && i < sizeof USES / sizeof *USES; i++)
     if (!strcmp(argv[1], USES[i].name) && argc >= USES[i].least && argc <= USES[i].most) return USES[i].use(argc, argv);
   for (size_t i = 0; i < sizeof USES / sizeof *USES; i++) dprintf(2, "%s %s %s\n", i ? "      " : "usage:", USES[i].name, USES[i].arguments);

@@ -43,7 +43,7 @@ static pid_t clone_joined(const struct run *run, const struct step *step, const 
   if (pid == 0) {
     prctl(PR_SET_DUMPABLE, 0);
     answer.error = enter(run, step);
-    struct clone_how how = { .flags = (N(A_CLONE_FLAGS) & ~0xffull) | K_CLONE_PARENT };   // its exit signal is ours then
+    struct clone_how how = { .flags = N(A_CLONE_FLAGS) | K_CLONE_PARENT };   // its exit signal is ours then
     if (!answer.error) answer.pid = k_clone(&how), answer.error = check(answer.pid);
     if (answer.pid == 0) {
       close(ends[0]), close(ends[1]);
@@ -77,7 +77,7 @@ OP(clone) {
   uint32_t joins = step->arg[A_CLONE_JOIN].y.count;
   if (step->arg[A_CLONE_KINDS].y.count != joins) return EINVAL;
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return errno;
-  struct clone_how how = { .flags = (N(A_CLONE_FLAGS) & ~0xffull) | K_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
+  struct clone_how how = { .flags = N(A_CLONE_FLAGS) | K_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
   if (cgroup >= 0) how.flags |= K_CLONE_INTO_CGROUP, how.cgroup = (uint64_t)cgroup;
   run->joined = joins > 0;
   pid_t pid = joins ? clone_joined(run, step, &how) : k_clone(&how);

@@ -43,6 +43,9 @@ _Noreturn static inline void k_exit(int code) {
 struct k_entry { uint64_t inode; int64_t offset; uint16_t size; uint8_t type; char name[]; };
 static inline long k_getdents(int directory, void *buffer, size_t size) { return syscall(SYS_getdents64, directory, buffer, size); }
 
+/* memfd_create(2), since Linux 6.3 */
+#define K_MFD_EXEC 0x10u
+
 /* The mount API */
 #define K_OPEN_TREE_CLONE 1u
 #define K_AT_RECURSIVE 0x8000u

@@ -192,7 +192,7 @@ static int read_acks(int socket, unsigned wanted) {
 
 /* rtnetlink takes one message at a time, so that none follows one that failed; an nf_tables batch is one whole. */
 OP(netlink) {
-  char *bytes = (char *)T(A_NETLINK_MESSAGES);   // ours, and private: see use_run()
+  char *bytes = (char *)T(A_NETLINK_MESSAGES);   // ours, and private: see read_plan()
   size_t length = step->arg[A_NETLINK_MESSAGES].t.length;
   uint32_t fds = step->arg[A_NETLINK_FDS].y.count;
   const uint64_t *offset = step->arg[A_NETLINK_OFFSETS].y.v;

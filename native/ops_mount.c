@@ -34,7 +34,7 @@ OP(private_mounts) {
     return error;
   }
   run->home = home;
-  return give(run, step, home);
+  return step->gives == NONE16 ? 0 : give(run, step, home);
 }
 
 OP(enter_mounts) {

@@ -223,23 +223,20 @@ OP(hook) {
  * of the terminal, so that Ctrl-C reaches it once.
  */
 OP(init) {
+  sigset_t all, old;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &old);   // before there is a child whose end could be missed
   pid_t program = k_fork();
-  if (program < 0) return errno;
-  if (program == 0) {
-    sigset_t stop, old;
-    sigemptyset(&stop), sigaddset(&stop, SIGTTOU), sigprocmask(SIG_BLOCK, &stop, &old);
-    setpgid(0, 0);
-    tcsetpgrp(0, getpid());   // no terminal: ENOTTY, and nothing to do
+  int error = errno;
+  if (program <= 0) {
+    if (program == 0) setpgid(0, 0), tcsetpgrp(0, getpid());   // no terminal: ENOTTY, and nothing to do
     sigprocmask(SIG_SETMASK, &old, NULL);
-    return 0;
+    return program == 0 ? 0 : error;
   }
   setpgid(program, program);
   prctl(PR_SET_NAME, "init");
   k_close_range(0, 0);
   let_go(run);
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL);
   for (;;) {
     int how, number = sigwaitinfo(&all, NULL);
     if (number != SIGCHLD && number != SIGTTIN && number != SIGTTOU && number != SIGTSTP && number > 0) kill(program, number);

@@ -19,7 +19,7 @@
 #include "kernel.h"
 #include "ops.h"
 
-enum { MOST_LINKS = 40 };
+enum { MOST_LINKS = 40, DEEPEST = 40 };
 
 int resolve(const struct run *run, const char *path, uint64_t flags, unsigned mode) {
   bool inside = run->root >= 0;
@@ -104,11 +104,11 @@ int make_path(const struct run *run, const char *path, mode_t mode, uint64_t uid
 static unsigned long removed, moved;
 
 /*
- * One pass over a directory. A directory in it that is not empty is emptied, if this is the top; else it is moved to the top, for the
- * next pass. So no tree is too deep, two fds are enough, and `..` is never used. 0, or the errno of what could not be removed.
+ * One pass over a directory and those below it, each by its fd. What lies too deep is moved to the top, for the next pass: so there is
+ * an end to stack and fds, but no tree is too deep, and `..` is never used. 0, or the errno of what could not be removed.
  */
-static int sweep(int directory, int top) {
-  _Alignas(8) char buffer[16384];
+static int sweep(int directory, int top, int depth) {
+  _Alignas(8) char buffer[8192];
   int error = lseek(directory, 0, SEEK_SET) < 0 ? errno : 0;
   for (long n; (n = k_getdents(directory, buffer, sizeof buffer)) != 0;) {
     if (n < 0) return errno;
@@ -122,15 +122,17 @@ static int sweep(int directory, int top) {
       if (errno == ENOENT) continue;
       if (errno != ENOTEMPTY) { error = errno; continue; }   // EBUSY: something is mounted there, and is left alone
       int answer = -1;
-      if (directory != top) {
+      if (depth == DEEPEST) {
         char to[24];
         do snprintf(to, sizeof to, "%lu.moved", moved++);
         while ((answer = renameat(directory, name, top, to)) < 0 && (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR));
         if (answer == 0) { removed++; continue; }
       } else {
-        int inside = k_openat2(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, NO_XDEV | NO_SYMLINKS);
-        if (inside >= 0) errno = sweep(inside, top), close(inside);
-        if (unlinkat(top, name, AT_REMOVEDIR) == 0) { removed++; continue; }
+        int inside = k_openat2(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, NO_XDEV | NO_SYMLINKS);
+        int below = inside < 0 ? errno : sweep(inside, top, depth + 1);
+        if (inside >= 0) close(inside);
+        if (unlinkat(directory, name, AT_REMOVEDIR) == 0) { removed++; continue; }
+        if (below) errno = below;
       }
       error = errno;
     }
@@ -144,7 +146,7 @@ int remove_tree(int parent, const char *name) {
   if (top < 0) return errno == ENOENT ? 0 : -1;
   for (;;) {
     unsigned long before = removed;
-    int error = sweep(top, top);
+    int error = sweep(top, top, 0);
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) break;
     if (removed != before) continue;
     if (error) errno = error;
