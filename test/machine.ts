@@ -36,6 +36,8 @@ export interface Result {
 
 export interface Machine extends Disposable {
   readonly command: readonly string[]
+  /** The directory in which everything of the machine lies. */
+  readonly base: string
   readonly root: string
   readonly runRoot: string
   /** A directory with busybox and its applets, /etc/passwd and /etc/group. */
@@ -98,6 +100,7 @@ export function newMachine(): Machine {
   const traces = (): readonly string[] => look(base, root)
   return {
     command: COMMAND,
+    base,
     root,
     runRoot,
     rootfs,
@@ -166,6 +169,10 @@ function look(base: string, root: string): readonly string[] {
   for (const parent of cgroupParents(root)) {
     const pids = quietly(() => readFileSync(join(parent, "monitors/cgroup.procs"), "utf8").trim(), "")
     if (pids) seen.push(`monitors ${pids.replaceAll("\n", " ")}`)
+  }
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    const words = quietly(() => readFileSync(`/proc/${pid}/cmdline`, "latin1"), "")
+    if (words.includes(base)) seen.push(`process ${pid} ${words.replaceAll("\0", " ").trimEnd()}`)
   }
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
     if (line.includes(base)) seen.push(`mount ${line.split(" ")[4]}`)

@@ -58,10 +58,11 @@ export function spawnExecutor(
   }
 
   let code: number | undefined
+  let failure: EngineError | undefined
   const reports = new Reports((report) => {
     if (report.kind === "started") started.resolve(report.pid)
     else if (report.kind === "warning") warn?.(stepWarning(report, plan))
-    else if (report.kind === "failed") settle(stepError(report, toldOf(plan)))
+    else if (report.kind === "failed") failure = stepError(report, toldOf(plan))
     else code = report.code
   })
   child.on("error", (error) => settle(broken(executor, (error as NodeJS.ErrnoException).code ?? error.message, error)))
@@ -71,6 +72,7 @@ export function spawnExecutor(
   // A stream that was closed early answers EPIPE by an `error` event; the exit code tells the rest.
   for (const stream of child.stdio) stream?.on("error", () => {})
   whenOver(child, report, (status, signal) => {
+    if (failure) return settle(failure)
     if (code === undefined && signal !== null) return settle(broken(executor, `it was ended by ${signal}`))
     const answer = code ?? status ?? 0
     started.reject(broken(executor, `it ended with ${answer} before the program ran`))

@@ -60,7 +60,7 @@ export function claims(placement: Placement): readonly Step[] {
   ]
 }
 
-/** `--rm`: phase end. */
+/** `--rm`: phase end. If one of them fails, the rest waits for whoever looks next. */
 export function removal(placement: Placement): readonly Step[] {
   const { directory, leases } = placement
   const record = recordOf(placement)
@@ -69,7 +69,6 @@ export function removal(placement: Placement): readonly Step[] {
       phase: "end",
       op: "unlink",
       path: record,
-      must: false,
       ok: ["ENOENT"],
       does: `remove the record ${record}`,
       why: "the container was to leave nothing behind; from here on nobody finds it",
@@ -79,7 +78,6 @@ export function removal(placement: Placement): readonly Step[] {
         phase: "end",
         op: "unlink",
         path,
-        must: false,
         ok: ["ENOENT"],
         does: `give back ${path}`,
         why: "the name and the ids can be used again",
@@ -89,7 +87,6 @@ export function removal(placement: Placement): readonly Step[] {
       phase: "end",
       op: "remove-tree",
       path: directory,
-      must: false,
       does: `remove ${directory}`,
       why: "what it has changed goes with it; last, so that a crash leaves something to be found by",
     },

@@ -115,7 +115,7 @@ test("a device elsewhere is a clone of one node", () => {
       .join("\n"),
   ).toMatchInlineSnapshot(`
     "host   link /dev/core to /proc/kcore                ($dev)
-    host   make an empty directory in memory            (mode=700) → $nodes
+    host   make an empty directory in memory            (mode=711) → $nodes
     host   make /srv/fuse (c 10:229)                    ($nodes)
     host   make /dev/shm/x (c 10:229)                   ($nodes)
     child  make sure /dev exists

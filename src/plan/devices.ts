@@ -136,7 +136,8 @@ function spares(nodes: readonly Placed[], given: Devices): readonly Step[] {
       op: "new-mount",
       type: "tmpfs",
       source: "tmpfs",
-      options: ["mode=700"],
+      // The container's root, a stranger out here, goes through it to the node that it clones.
+      options: ["mode=711"],
       attributes: ATTR.nosuid | ATTR.noexec,
       gives: "nodes",
       does: "make an empty directory in memory",

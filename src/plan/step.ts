@@ -26,7 +26,7 @@
  * - `start`: inside: hooks, credentials, seccomp, exec. The last step is `exec`.
  * - `started`: the executor, once the program runs.
  * - `exit`: the executor, when process 1 is gone, before the undos of all other steps run in reverse.
- * - `end`: the executor, after the undos: what remains of a container that is to leave nothing (`--rm`).
+ * - `end`: the executor, after the undos: what remains of a container that is to leave nothing (`--rm`). It ends with the first step that fails and must not.
  */
 export const PHASES = ["host", "clone", "parent", "child", "gate", "start", "started", "exit", "end"] as const
 export type Phase = (typeof PHASES)[number]
