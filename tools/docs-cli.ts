@@ -32,6 +32,9 @@ function flagTable(flags: Flags, refused: boolean): string {
   return `\n## ${heading}\n\n| flag | ${column} |\n|---|---|\n${rows.join("\n")}\n`
 }
 
+/** The table of one command's flags, for a page that tells of more than that command. */
+export const flagsOf = (command: Command): string => flagTable(command.options, false).replace(/^\n## .*\n\n/, "")
+
 function page(command: Command, { also = [] }: Row): string {
   const { name, examples, options } = command
   const aliases = also.length > 0 ? `\nAlso ${also.map((words) => code(`minicontainer ${words}`)).join(", ")}.\n` : ""

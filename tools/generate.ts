@@ -5,13 +5,14 @@
  *     src/plan/step.ts          OPS              native/ops.gen.h
  *     src/base/errors.ts        ANSWERS          docs/errors.md
  *     src/plan/                 lessons          docs/rooms/, src/plan/README.md
- *     src/cli/                  commands, flags  docs/cli/
+ *     src/cli/                  commands, flags  docs/cli/, the flag table of README.md
  */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { ANSWERS } from "../src/base/errors.ts"
-import { commandPages } from "./docs-cli.ts"
+import { run } from "../src/cli/commands/run.ts"
+import { commandPages, flagsOf } from "./docs-cli.ts"
 import { firstSentence, lesson } from "./lesson.ts"
 import { header } from "./ops.ts"
 
@@ -132,10 +133,21 @@ ${rest.map((noun) => `- [${noun}](${noun}.ts): ${first(noun)}`).join("\n")}
 `
 }
 
+/** README.md with its table of flags, between two marks; the rest of it is written by hand. */
+function readme(): string {
+  const [head, tail] = [/[^]*<!-- flags of run: [^\n]*-->\n/, /<!-- end -->[^]*/].map(
+    (part) => part.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[0],
+  )
+  if (head === undefined || tail === undefined)
+    throw new Error("cannot make the flag table of README.md: its marks are gone")
+  return `${head}\n${flagsOf(run)}\n${tail}`
+}
+
 /** Everything that is made, as it should be now. */
 export function make(): Made {
   return new Map([
     ["native/ops.gen.h", header()],
+    ["README.md", readme()],
     ["docs/errors.md", errors()],
     ["src/plan/README.md", readingOrder()],
     ...rooms(),

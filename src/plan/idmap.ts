@@ -31,18 +31,18 @@ export function mapIds(uids: readonly IdMapping[], gids: readonly IdMapping[]): 
     {
       phase: "parent",
       op: "map-ids",
-      kind: 1,
-      text: mapText(gids),
-      does: `map the group ids (${describe(gids)})`,
-      why: "the same for groups, each a number of its own",
-    },
-    {
-      phase: "parent",
-      op: "map-ids",
       kind: 0,
       text: mapText(uids),
       does: `map the user ids (${describe(uids)})`,
       why: "until this is written nobody inside has an id at all; afterwards its root is an ordinary number outside",
+    },
+    {
+      phase: "parent",
+      op: "map-ids",
+      kind: 1,
+      text: mapText(gids),
+      does: `map the group ids (${describe(gids)})`,
+      why: "the same for groups, each a number of its own",
     },
     {
       phase: "parent",

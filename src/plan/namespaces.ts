@@ -75,7 +75,7 @@ export function namespaces(
       join: joined.map(({ type }) => `${type} namespace`),
       kinds: joined.map(({ type }) => CLONE_NEW[type]),
       gives: "child",
-      does: `clone a process with its own ${fresh.join(", ") || "nothing"}${joined.length > 0 ? `, in the existing ${joined.map(({ type }) => type).join(", ")}` : ""}`,
+      does: `clone a process with ${fresh.length === 0 ? "no namespaces of its own" : `its own ${fresh.join(", ")} namespaces`}${joined.length > 0 ? `, in the existing ${joined.map(({ type }) => type).join(", ")}` : ""}`,
       why: "one call makes the container's first process and everything that separates it from the host",
     },
   ]

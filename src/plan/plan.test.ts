@@ -129,9 +129,9 @@ test("a container, from the first step to the last", () => {
     host   link /dev/ptmx to pts/ptmx                   ($dev)
     host   link /dev/core to /proc/kcore                ($dev)
     host   clone the mount of /dev/null                 → $null
-    clone  clone a process with its own pid, mount, uts, ipc, network, cgroup, user ($cgroup) → $child
-    parent map the group ids (0–65535 are 1000000–1065535 outside)
+    clone  clone a process with its own pid, mount, uts, ipc, network, cgroup, user namespaces ($cgroup) → $child
     parent map the user ids (0–65535 are 1000000–1065535 outside)
+    parent map the group ids (0–65535 are 1000000–1065535 outside)
     parent open the child's user namespace              → $userns
     parent show /rootfs with the container's ids        ($userns) → $layers
     parent put that view at /s/containers/c1/lower      ($layers)

@@ -103,7 +103,7 @@ test("an existing namespace is opened, then joined", () => {
   ).toMatchInlineSnapshot(`
     "
     host   open the network namespace at /run/netns/a   → \${network namespace}
-    clone  clone a process with its own mount, in the existing network (\${network namespace}) → $child"
+    clone  clone a process with its own mount namespaces, in the existing network (\${network namespace}) → $child"
   `)
 })
 test("a kind of namespace appears once", () => {
@@ -132,8 +132,8 @@ test("ids are found in a map, and missed outside of it", () => {
   expect(mapText(map)).toBe("0 100000 1000\n5000 7 1\n")
   expect(explain(mapIds(map, map))).toMatchInlineSnapshot(`
     "
-    parent map the group ids (0–999 are 100000–100999 outside, 5000–5000 are 7–7 outside)
     parent map the user ids (0–999 are 100000–100999 outside, 5000–5000 are 7–7 outside)
+    parent map the group ids (0–999 are 100000–100999 outside, 5000–5000 are 7–7 outside)
     parent open the child's user namespace              → $userns"
   `)
 })
