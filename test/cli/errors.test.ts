@@ -160,7 +160,9 @@ test("a failing step is named, with its number", () => {
     "true",
   )
   expect(code).toBe(125)
-  expect(stderr).toMatch(/^minicontainer: cannot set net\.ipv4\.nosuch to 1: .*\(ENOENT, step \d+ of \d+\) \[STEP_FAILED\]\n/)
+  expect(stderr).toMatch(
+    /^minicontainer: cannot set net\.ipv4\.nosuch to 1: .*\(ENOENT, step \d+ of \d+\) \[STEP_FAILED\]\n/,
+  )
   expect(machine.traces()).toEqual([])
 })
 rmSync(empty, { recursive: true, force: true })

@@ -88,19 +88,18 @@ describe("the uses", () => {
   })
 
   test("a flipped byte anywhere is refused or carried out, but never crashes", () => {
-    using room = newRoom()
-    const good = encode({ frame: frame(), steps: [mkdir(room.path("a")), mkdir(room.path("b"))], warnings: [] })
+    // Ops that change nothing, whatever becomes of their arguments.
+    const steps = ["/", "/proc"].map((path) => step("host", { op: "claim", path }))
+    const good = encode({ frame: frame(), steps, warnings: [] })
     const codes = new Set<number | null>()
-    for (let at = 0; at < good.length; at += 3) {
+    for (let at = 0; at < good.length; at += 2) {
       const bytes = good.slice()
       bytes[at] = (bytes[at] ?? 0) ^ 0x81
-      const { status, signal } = spawnSync(EXECUTOR, ["do"], { input: bytes, cwd: room.directory })
-      expect(signal).toBeNull()
+      const { status, signal } = spawnSync(EXECUTOR, ["do"], { input: bytes })
+      expect([at, signal]).toEqual([at, null])
       codes.add(status)
-      shell(`rm -rf ${room.directory}/*`)
     }
-    expect([...codes].every((code) => code === 0 || code === 1 || code === 125)).toBe(true)
-    expect(codes.has(125)).toBe(true)
+    expect([...codes].sort()).toEqual([0, 1, 125])
   })
 
   test("lock: the second waits until the first one's stdin ends", async () => {
