@@ -49,7 +49,7 @@ const runs: Readonly<Record<string, readonly string[]>> = {
   unshare: ["unshare", "-mpnuif", "/bin/true"],
 }
 const hybrid = existsSync("/sys/fs/cgroup/unified")
-if (hybrid && process.env["BENCH_PRIVATE"] === undefined) {
+if (hybrid && process.env.BENCH_PRIVATE === undefined) {
   // Everything once more, in a mount namespace where crun finds nothing to refuse.
   const again = Bun.spawnSync(
     [

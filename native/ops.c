@@ -114,7 +114,9 @@ uint64_t start_time(pid_t pid) {
 void default_signals(void) {
   sigset_t none;
   sigemptyset(&none);
-  for (int number = 1; number <= 64; number++) signal(number, SIG_DFL);
+  // Not signal(3): musl keeps three of them for itself, and a caller may have left them ignored.
+  static const struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } by_default;
+  for (int number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, &by_default, NULL, 8ul);
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -135,7 +135,7 @@ ${rest.map((noun) => `- [${noun}](${noun}.ts): ${first(noun)}`).join("\n")}
 
 /** README.md with its table of flags, between two marks; the rest of it is written by hand. */
 function readme(): string {
-  const [head, tail] = [/[^]*<!-- flags of run: [^\n]*-->\n/, /<!-- end -->[^]*/].map(
+  const [head, tail] = [/[\s\S]*<!-- flags of run: [^\n]*-->\n/, /<!-- end -->[\s\S]*/].map(
     (part) => part.exec(readFileSync(join(ROOT, "README.md"), "utf8"))?.[0],
   )
   if (head === undefined || tail === undefined)

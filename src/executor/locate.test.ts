@@ -44,6 +44,6 @@ test("one that somebody else may have changed is replaced", () => {
 })
 test("a directory that cannot be made is an error", () => {
   expect(() => locateExecutor({ path: source, sha256 }, join(source, "bin"))).toThrow(
-    `cannot extract the executor to ${source}/bin/${sha256}: ENOTDIR`,
+    `cannot extract the executor to ${source}/bin/${sha256}: not a directory`,
   )
 })

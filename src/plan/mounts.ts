@@ -1,7 +1,7 @@
 /**
  * Mounts: what lies where in the container's file tree.
  *
- *     /             the overlay, attached as a detached mount, then made the root by pivot_root
+ *     /             the overlay, attached as a detached mount, then made the root
  *       proc        of its own pid namespace        sys     of its own network namespace, read-only
  *       dev         a tmpfs with the few devices    pts, shm, mqueue   below it
  *       any/place   a volume: a clone of a host directory's mount, with the container's ids
@@ -77,7 +77,10 @@ export const isolateMounts: Step = {
  */
 const ANYWHERE = "/proc"
 
-/** Phase child: the mount in slot "root" becomes /. The old root lies on top of it until `leaveOldRoot`. */
+/**
+ * Phase child: the mount in slot "root" becomes /. The old root stays mounted beside it until `leaveOldRoot`: proc and sysfs can
+ * only be mounted while it is. On top of it, where pivot_root(".", ".") would lay it, `..` of a hostile link would lead into it.
+ */
 export const enterRoot: readonly Step[] = [
   {
     phase: "child",
@@ -91,15 +94,15 @@ export const enterRoot: readonly Step[] = [
     phase: "child",
     op: "pivot",
     target: ANYWHERE,
-    does: "make it the root of this mount namespace",
-    why: "unlike chroot, this moves the whole namespace: nothing of the host's tree stays reachable",
+    does: "make it the root of this process",
+    why: "every path and every link is now resolved inside it, whoever has made them",
   },
 ]
 export const leaveOldRoot: Step = {
   phase: "child",
   op: "leave-old-root",
   does: "let the host's file tree go",
-  why: "from here on no path, link or open directory leads back",
+  why: "unlike chroot, this moves the whole namespace: from here on nothing leads back",
 }
 
 /** Every mount of the config, in its order. */

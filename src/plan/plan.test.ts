@@ -140,7 +140,7 @@ test("a container, from the first step to the last", () => {
     child  become root of the user namespace
     child  stop telling the host about our mounts
     child  attach the root file system at /proc         ($root)
-    child  make it the root of this mount namespace
+    child  make it the root of this process
     child  make sure /proc exists
     child  mount proc on /proc
     child  make sure /dev exists

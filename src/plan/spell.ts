@@ -149,8 +149,8 @@ const SPELLING: Spelling = {
   mask: ({ path, null: file, empty }) => [
     `move_mount(clone of ${slot(file)} for a file, ${slot(empty)} for a directory, ${quote(path)})`,
   ],
-  pivot: ({ target }) => [`chdir(${quote(target)})`, `pivot_root(".", ".")`],
-  "leave-old-root": () => [`umount2(".", MNT_DETACH)`, `chdir("/")`],
+  pivot: ({ target }) => [`chdir(${quote(target)})`, `chroot(".")`],
+  "leave-old-root": () => [`pivot_root(".", ".")`, `umount2(".", MNT_DETACH)`, `chdir("/")`],
   unmount: ({ target }) => [`umount2(${quote(target)}, MNT_DETACH)`],
   "make-node": ({ at, name, mode, major, minor, uid, gid }) => [
     `mknodat(${slot(at)}, ${quote(name)}, ${word(Number(mode) & 0o170000, FILE_TYPE)}|${octal(Number(mode) & 0o7777)}, makedev(${major}, ${minor}))`,

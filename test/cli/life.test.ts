@@ -36,7 +36,7 @@ test("run -d prints the id and returns; ps shows it; stop and rm end it", () => 
 test("stop asks first: a program that listens ends with its own code", () => {
   detached("polite", "trap 'exit 9' TERM; while :; do sleep 0.05; done")
   machine.must("stop", "polite")
-  expect(state("polite")["ExitCode"]).toBe(9)
+  expect(state("polite").ExitCode).toBe(9)
   machine.must("rm", "polite")
 })
 

@@ -14,7 +14,7 @@ const machine = newMachine()
 afterAll(() => machine[Symbol.dispose]())
 
 const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8")
-const blocks = [...readme.matchAll(/```console\n([^]*?)```/g)].map(([, block = ""]) => block)
+const blocks = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].map(([, block = ""]) => block)
 const played = blocks.flatMap((block) =>
   block.split(/^(?=# )/m).map((part) => {
     const [line = "", ...rest] = part.split("\n")
