@@ -378,7 +378,8 @@ static int use_run(int argc, char **argv) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGXFSZ, SIG_DFL);
-  const char *wrong = read_plan(open(argv[argc - 1], O_RDONLY | O_CLOEXEC));
+  const char *path = argv[argc - 1], *wrong = read_plan(open(path, O_RDONLY | O_CLOEXEC));
+  if (!strcmp(argv[1], "join")) unlink(path);   // a container's own plan stays as long as it does: by that its monitor is known
   if (wrong) return refuse("read the plan", wrong);
   if (plan.frame[HEADER_STAY].n == 0) return run_alone();
 

@@ -23,6 +23,7 @@ export type {
   OpenOptions,
   PsOptions,
   Running,
+  RunOptions,
   Status,
   StopOptions,
   Summary,

@@ -14,7 +14,7 @@ import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import { readAccounts } from "../host/accounts.ts"
 import { requireRoot } from "../host/host.ts"
 import type { ExecRequest } from "../model/request.ts"
-import { execPlan } from "../plan/plan.ts"
+import { type Extras, execPlan } from "../plan/plan.ts"
 import type { Plan } from "../plan/step.ts"
 import { encode } from "../plan/wire.ts"
 import { startOf } from "../record/alive.ts"
@@ -24,7 +24,7 @@ import { detachKeys, stdio } from "../spec/placement.ts"
 import { failedWords } from "./prepare.ts"
 import { see } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
-import type { BecomeOptions, Running } from "./types.ts"
+import type { BecomeOptions, Running, RunOptions } from "./types.ts"
 import type { World } from "./world.ts"
 
 interface Joining {
@@ -33,7 +33,13 @@ interface Joining {
   readonly wire: string
 }
 
-async function prepareExec(world: World, container: string, request: ExecRequest, report?: number): Promise<Joining> {
+/** Everything before the executor; nothing is written. */
+export async function prepareExec(
+  world: World,
+  container: string,
+  request: ExecRequest,
+  extras: Pick<Extras, "report" | "fault"> = {},
+): Promise<Joining> {
   const host = world.host([])
   requireRoot(host, "run a program in a container")
   const {
@@ -62,7 +68,7 @@ async function prepareExec(world: World, container: string, request: ExecRequest
     { ...place, init: false, stdio: stdio(request), detachKeys: detachKeys(request.detachKeys ?? "") },
     host,
     { pid, start },
-    { ...(await compiledPolicy(world, config, host)), ...(report !== undefined && { report }) },
+    { ...(await compiledPolicy(world, config, host)), ...extras },
   )
   return { id, plan, wire: `${placement.runDirectory}/exec-${crypto.randomUUID()}` }
 }
@@ -83,15 +89,23 @@ export async function becomeExec(
   return become(executor, ["join", joining.wire])
 }
 
-export async function exec(world: World, container: string, request: ExecRequest): Promise<Running> {
+/** @param options for tests: the step that fails. */
+export async function exec(
+  world: World,
+  container: string,
+  request: ExecRequest,
+  { warn, ...fault }: RunOptions & Pick<Extras, "fault"> = {},
+): Promise<Running> {
   const executor = world.executor()
-  const joining = await prepareExec(world, container, request, REPORT_FD)
+  const joining = await prepareExec(world, container, request, { report: REPORT_FD, ...fault })
+  for (const line of joining.plan.warnings) warn?.(line)
   write(joining)
   const attached = !request.detached
   const { stdin, stdout, stderr, exited, started } = spawnExecutor(executor, ["join", joining.wire], joining.plan, {
     stdin: attached && request.interactive === true,
     stdout: attached,
     stderr: attached,
+    ...(warn && { warn }),
   })
   await started
   return { id: joining.id, stdin, stdout, stderr, exited }

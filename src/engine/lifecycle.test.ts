@@ -26,7 +26,7 @@ import type { Request } from "../model/request.ts"
 import { isAlive, startOf } from "../record/alive.ts"
 import { createRecord } from "../record/containers.ts"
 import { inspect } from "./inspect.ts"
-import { prepare } from "./prepare.ts"
+import { prepare, preview } from "./prepare.ts"
 import { ps } from "./ps.ts"
 import { settle } from "./reconcile.ts"
 import { rm } from "./rm.ts"
@@ -333,6 +333,16 @@ test("a root has an id of its own, made once", async () => {
   expect(new Set(ids).size).toBe(1)
   expect(ids[0]).toMatch(/^[0-9a-f]{6}$/)
   expect(lstatSync(`${world.roots.state}/id`).nlink).toBe(1)
+})
+
+test("a root that is only looked at gets the id that was told", async () => {
+  const base = join(dir, `world${next++}`)
+  const world = makeWorld({ root: `${base}/state`, executor: { path: EXECUTOR } })
+  await preview(world, { rootfs, args: ["true"] })
+  const told = world.scope()
+  expect(existsSync(base)).toBe(false)
+  world.store()
+  expect([world.scope(), readFileSync(`${base}/state/id`, "utf8").slice(0, 6)]).toEqual([told, told])
 })
 
 test("do: a step that fails is an answer, with what was done before taken back", async () => {

@@ -13,7 +13,7 @@ import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import type { Request } from "../model/request.ts"
 import { type PrepareOptions, prepare } from "./prepare.ts"
 import { abandon } from "./reconcile.ts"
-import type { BecomeOptions, Running } from "./types.ts"
+import type { BecomeOptions, Running, RunOptions } from "./types.ts"
 import type { World } from "./world.ts"
 
 export async function become(world: World, request: Request, { warn, ...options }: BecomeOptions = {}): Promise<never> {
@@ -33,16 +33,18 @@ function executorOf(world: World): string {
 export async function run(
   world: World,
   request: Request,
-  options: Pick<PrepareOptions, "fault"> = {},
+  { warn, ...options }: RunOptions & Pick<PrepareOptions, "fault"> = {},
 ): Promise<Running> {
   const executor = executorOf(world)
   const { id, plan, wire } = await prepare(world, request, { ...options, report: REPORT_FD })
+  for (const line of plan.warnings) warn?.(line)
   const seen = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))
   const { stdin, stdout, stderr, exited, started } = spawnExecutor(executor, ["run", wire], plan, {
     stdin: seen("stdin"),
     stdout: seen("stdout"),
     stderr: seen("stderr"),
+    ...(warn && { warn }),
   })
   try {
     await started

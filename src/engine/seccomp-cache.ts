@@ -7,7 +7,7 @@
  * Read on: plan/seccomp.ts.
  */
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import type { Host } from "../model/host.ts"
 import type { Config } from "../model/oci.ts"
 import { type Compiled, compileSeccomp } from "../plan/seccomp.ts"
@@ -39,6 +39,8 @@ export async function compiledPolicy(
     // Not compiled yet.
   }
   const seccomp = compileSeccomp(policy, host)
+  // Whoever only looks, before anything was made here, makes nothing.
+  if (!existsSync(world.roots.state)) return { seccomp }
   const bytes = Buffer.alloc(8 + seccomp.program.length)
   bytes.writeUInt32LE(seccomp.flags, 0)
   bytes.set(seccomp.program, 8)

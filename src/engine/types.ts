@@ -18,10 +18,10 @@ export interface Engine {
    */
   become(request: Request, options?: BecomeOptions): Promise<never>
   /** The same, for a process that stays: the executor is spawned. */
-  run(request: Request): Promise<Running>
+  run(request: Request, options?: RunOptions): Promise<Running>
   /** Runs another program in a running container, replacing this process. */
   becomeExec(container: string, request: ExecRequest, options?: Pick<BecomeOptions, "warn" | "failed">): Promise<never>
-  exec(container: string, request: ExecRequest): Promise<Running>
+  exec(container: string, request: ExecRequest, options?: RunOptions): Promise<Running>
   /** What `become` would do, with what would be chosen now; changes nothing and takes no lease. */
   explain(request: Request): Promise<Explained>
   /** The plan of a container that exists. */
@@ -63,6 +63,11 @@ export interface BecomeOptions {
   readonly warn?: (line: string) => void
   /** What the executor becomes if a step fails: this argv, `reportWords` of words.ts, then index, errno, detail and `does` of the step. */
   readonly failed?: readonly string[]
+}
+
+export interface RunOptions {
+  /** Called with each warning: of the plan, and of each step that failed without need to end everything. */
+  readonly warn?: (line: string) => void
 }
 
 /** A program in a container, held by a process that stays. */

@@ -52,7 +52,7 @@ export function makeWorld({ root = DEFAULT_ROOT, runRoot, executor }: OpenOption
         "run it with sudo",
       )
     makeRoots(state, roots.run)
-    if (!isDefault) makeId(state)
+    if (!isDefault) makeId(state, id())
     return {
       root: state,
       run: roots.run,
@@ -60,8 +60,13 @@ export function makeWorld({ root = DEFAULT_ROOT, runRoot, executor }: OpenOption
       lock: (name, work) => withLock(path(), `${state}/${name}.lock`, work),
     }
   })
-  // A root that is not there yet has no id; whoever only looks sees one that it might get.
-  const id = once(() => readText(`${state}/id`)?.trim() || randomId())
+  let known: string | undefined
+  // A root that is not there yet has no id; whoever only looks sees the one that it will get, unless somebody else is faster.
+  const assumed = once(randomId)
+  const id = (): string => {
+    known ??= readText(`${state}/id`)?.trim() || undefined
+    return known ?? assumed()
+  }
   return {
     roots,
     scope: () => (isDefault ? "" : id().slice(0, 6)),
@@ -89,12 +94,12 @@ function once<T>(make: () => T): () => T {
 const trimmed = (path: string): string => path.replace(/(?<=.)\/+$/, "")
 
 /** The root's own id, made once: link(2) fails if somebody else was faster, and then theirs counts. */
-function makeId(state: string): void {
+function makeId(state: string, id: string): void {
   const path = `${state}/id`
   if (readText(path) !== undefined) return
   const fresh = `${path}.${process.pid}`
   try {
-    writeFileSync(fresh, `${randomId()}\n`, { mode: 0o600 })
+    writeFileSync(fresh, `${id}\n`, { mode: 0o600 })
     linkSync(fresh, path)
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw unusable(path, error)

@@ -12,11 +12,14 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { EngineError } from "../../src/base/errors.ts"
+import { exec, prepareExec } from "../../src/engine/exec.ts"
 import { preview } from "../../src/engine/prepare.ts"
 import { ps } from "../../src/engine/ps.ts"
+import { rm } from "../../src/engine/rm.ts"
 import { run } from "../../src/engine/run.ts"
 import { makeWorld } from "../../src/engine/world.ts"
-import type { Request } from "../../src/model/request.ts"
+import type { ExecRequest, Request } from "../../src/model/request.ts"
+import type { Plan } from "../../src/plan/step.ts"
 import { newMachine } from "../machine.ts"
 import { anonymous, hostState } from "./host.ts"
 
@@ -82,43 +85,60 @@ const VARIANTS: Readonly<Record<string, Request>> = {
   "everything, with the host's users and no new privileges": { ...everything, userns: "host", noNewPrivileges: true },
 }
 
+/** Runs a plan with a fault in each of its steps, one test for each. @param start returns the exit code. */
+function atEveryStep({ steps }: Pick<Plan, "steps">, start: (options: Faulty) => Promise<number>): void {
+  for (const [index, { phase, op, must, does }] of steps.entries())
+    test(`step ${index + 1}, ${phase}: ${anonymous(does, machine)}`, async () => {
+      const before = hostState(machine)
+      const late = phase === "started" || phase === "exit" || phase === "end"
+      const warned: string[] = []
+      const told = `cannot ${anonymous(does, machine)}: input/output error`
+      const outcome = await start({ fault: index, warn: (line) => warned.push(anonymous(line, machine)) }).catch(
+        (error: unknown) => {
+          if (!(error instanceof EngineError)) throw error
+          return anonymous(error.message, machine)
+        },
+      )
+      if (late || must === false) {
+        expect(outcome).toBe(0)
+        expect(warned).toContain(`${told} (EIO)`)
+      } else if (op === "exec") expect(outcome).toBe('cannot run "sh": input/output error (EIO)')
+      else expect(outcome).toBe(`${told} (EIO, step ${index + 1} of ${steps.length})`)
+      // What an end step did not remove is found and removed by whoever looks next; nothing else may need that.
+      if (phase === "end") await ps(world, { all: true })
+      expect(hostState(machine)).toEqual(before)
+    }, 20_000)
+}
+type Faulty = Required<Parameters<typeof run>[2]>
+
 for (const [name, request] of Object.entries(VARIANTS)) {
   const { plan } = await preview(world, request)
-  const { steps } = plan
   describe(name, () => {
     // Once without a fault: it must work, and it makes what is made once.
     test("the plan itself runs", async () => {
+      const before = hostState(machine)
       const { exited } = await run(world, request)
       expect(await exited).toBe(0)
-      expect(machine.traces()).toEqual([])
+      expect(hostState(machine)).toEqual(before)
     }, 20_000)
-
-    for (const [index, { phase, op, must, does }] of steps.entries())
-      test(`step ${index + 1}, ${phase}: ${anonymous(does, machine)}`, async () => {
-        const before = hostState(machine)
-        const late = phase === "started" || phase === "exit" || phase === "end"
-        let failure: unknown
-        let code: number | undefined
-        try {
-          const { exited } = await run(world, request, { fault: index })
-          code = await exited
-        } catch (error) {
-          failure = error
-        }
-        if (late || must === false) {
-          expect(failure).toBeUndefined()
-          expect(code).toBe(0)
-        } else {
-          expect(failure).toBeInstanceOf(EngineError)
-          expect(anonymous((failure as EngineError).message, machine)).toBe(
-            op === "exec"
-              ? 'cannot run "sh": input/output error (EIO)'
-              : `cannot ${anonymous(does, machine)}: input/output error (EIO, step ${index + 1} of ${steps.length})`,
-          )
-        }
-        // What an end step did not remove is found and removed by whoever looks next; nothing else may need that.
-        if (phase === "end") expect((await ps(world, { all: true })).containers).toEqual([])
-        expect(hostState(machine)).toEqual(before)
-      }, 20_000)
+    atEveryStep(plan, async (options) => (await run(world, request, options)).exited)
   })
 }
+
+const program: ExecRequest = { args: ["sh", "-c", "[ -t 0 ]"], tty: true, user: "user", workdir: "/tmp" }
+const running = await run(world, {
+  ...everything,
+  args: ["sleep", "1000"],
+  name: "host",
+  remove: false,
+  detached: true,
+})
+const { plan: joining } = await prepareExec(world, running.id, program)
+describe("one more program in it", () => {
+  afterAll(() => rm(world, running.id, { force: true }))
+  test("the plan itself runs", async () => {
+    const { exited } = await exec(world, running.id, program)
+    expect(await exited).toBe(0)
+  })
+  atEveryStep(joining, async (options) => (await exec(world, running.id, program, options)).exited)
+})
