@@ -4,7 +4,7 @@
 
 import { afterAll, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { newMachine } from "../machine.ts"
 
@@ -54,6 +54,46 @@ test("stdin from a pipe, to its end", () => {
     stdout: "one\ntwo\n",
     stderr: "",
   })
+})
+
+test("stdin from a file, to its end", () => {
+  const [program = "", ...front] = [...machine.command, "--root", machine.root, "--run-root", machine.runRoot]
+  const { stdout } = Bun.spawnSync([
+    "sh",
+    "-c",
+    `exec "$@" < /etc/passwd`,
+    "sh",
+    program,
+    ...front,
+    "run",
+    "--rm",
+    "-i",
+    "--rootfs",
+    machine.rootfs,
+    "cat",
+  ])
+  expect(stdout.toString()).toBe(readFileSync("/etc/passwd", "utf8"))
+})
+
+test("a closed stdin is an empty one", () => {
+  const [program = "", ...front] = [...machine.command, "--root", machine.root, "--run-root", machine.runRoot]
+  const { stdout } = Bun.spawnSync([
+    "sh",
+    "-c",
+    `exec "$@" <&-`,
+    "sh",
+    program,
+    ...front,
+    "run",
+    "--rm",
+    "-i",
+    "--rootfs",
+    machine.rootfs,
+    "sh",
+    "-c",
+    "cat; echo end",
+  ])
+  expect(stdout.toString()).toBe("end\n")
 })
 
 test("without -i stdin is empty", () => {
@@ -127,7 +167,7 @@ test("yes | head ends at once, with 141", () => {
 }, 30_000)
 
 test("signals reach the container", () => {
-  for (const signal of ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"]) {
+  for (const signal of ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH"]) {
     const [program = "", ...front] = [...machine.command]
     const script = `trap 'echo got ${signal}; exit 3' ${signal}; echo ready; while :; do sleep 0.05; done`
     const { stdout } = Bun.spawnSync(
