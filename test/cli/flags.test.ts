@@ -229,6 +229,33 @@ test("rshared: a mount made inside appears outside; by default it does not", () 
   }
 })
 
+test("a volume on a file system that cannot show other ids is bound plainly, with a warning", () => {
+  const base = machine.directory("stacked")
+  const sh = (script: string): number => Bun.spawnSync(["sh", "-c", script]).exitCode
+  expect(
+    sh(
+      `cd ${base} && mkdir l u w m && echo below > l/file && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay m`,
+    ),
+  ).toBe(0)
+  try {
+    const { code, stdout, stderr } = machine.inside("-v", `${base}/m:/v`, "sh", "-c", "cat /v/file; stat -c %u /v/file")
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "below\n65534\n" })
+    expect(stderr).toMatch(/^minicontainer: warning: .*overlay.*--userns host.*\n$/)
+    expect(machine.inside("--userns", "host", "-v", `${base}/m:/v`, "stat", "-c", "%u", "/v/file")).toEqual({
+      code: 0,
+      stdout: "0\n",
+      stderr: "",
+    })
+    // As the root file system: the container falls back to the host's ids.
+    expect(sh(`cp -a ${machine.rootfs}/. ${base}/m`)).toBe(0)
+    const root = machine.run("run", "--rm", "--rootfs", `${base}/m`, "awk", "{print $2}", "/proc/self/uid_map")
+    expect({ code: root.code, stdout: root.stdout }).toEqual({ code: 0, stdout: "0\n" })
+    expect(root.stderr).toMatch(/^minicontainer: warning: .*overlay.*\n$/)
+  } finally {
+    sh(`umount ${base}/m`)
+  }
+})
+
 test("`--` and everything after the command are the command's", () => {
   expect(machine.inside("--", "echo", "--rm", "-it").stdout).toBe("--rm -it\n")
   expect(machine.inside("echo", "-e", "x", "--memory", "1").stdout).toBe("x --memory 1\n")
