@@ -58,14 +58,17 @@ static bool inside, is_do;     /* in the child; in the use `do` */
 
 static const char *does(uint32_t step) { return plan.does && step < plan.forward ? plan.does[step] : "take back a step"; }
 
+/* Whoever made us has gone: what is left to talk to is the caller's stderr. */
+static bool on_its_own(void) { return inside && run.shared->state == GATED && plan.frame[HEADER_STAY].n == 0; }
+
 void warn_later(struct run *run, uint32_t step, int error) {
   struct shared *shared = run->shared;
   uint64_t report = plan.frame[HEADER_REPORT].n;
-  if (inside) {
+  if (inside && !on_its_own()) {
     if (shared->warnings < MOST_WARNINGS) shared->warning[shared->warnings].step = step, shared->warning[shared->warnings++].error = error;
   } else if (is_do) dprintf(1, "warning %u %d\n", step, error);
   else if (plan.frame[HEADER_STAY].n) monitor_warning(step, error);
-  else if (report != NONE64) dprintf((int)report, "warning %u %d\n", step, error);
+  else if (report != NONE64 && !inside) dprintf((int)report, "warning %u %d\n", step, error);
   else dprintf(2, "minicontainer: warning: could not %s: %s\n", does(step), strerror(error));
 }
 
@@ -119,10 +122,9 @@ void unwind(struct run *run, bool failed) {
 /* ---- the child ---- */
 
 _Noreturn static void give_up(uint32_t step, int error) {
-  bool alone = run.shared->state == GATED && plan.frame[HEADER_STAY].n == 0;
+  bool alone = on_its_own();
   run.shared->failure = (struct failure){ step, error, run.detail };
   run.shared->state = FAILED;
-  // Whoever made us has gone since; what is left is the caller's stderr, and an exit code that shells know.
   if (alone) dprintf(2, "minicontainer: cannot %s: %s\n", does(step), strerror(error));
   k_exit(!alone || plan.step[step].op != OP_EXEC ? FAILED_US : error == ENOENT ? 127 : 126);
 }
@@ -136,6 +138,7 @@ _Noreturn void child(struct run *given, int socket) {
   for (int fd = 0; fd < 3; fd++) if (streams[fd] >= 0 && dup2(streams[fd], fd) < 0) error = errno;
   if (k_close_range(3, K_CLOSE_RANGE_CLOEXEC) < 0) error = errno;
   default_signals();
+  if (plan.frame[HEADER_REPORT].n != NONE64) close((int)plan.frame[HEADER_REPORT].n);   // at a gate we may outlive the report by days
   uint32_t i = 0;
   while (i < plan.forward && plan.step[i].phase < PHASE_CHILD) i++;
   do {
