@@ -251,7 +251,8 @@ int start(struct run *given, struct failure *failure) {
   if (error && cloned) {
     kill(run.vpid, SIGKILL);   // nobody else can have its number before we have waited for it
     while (waitpid(run.vpid, &how, 0) < 0 && errno == EINTR) continue;
-    if (error == EOWNERDEAD) failure->detail = WIFSIGNALED(how) ? (uint32_t)WTERMSIG(how) : 0;
+    // Behind --init the one who died was its child, whose signal it passes on as 128 + n.
+    if (error == EOWNERDEAD) failure->detail = WIFSIGNALED(how) ? (uint32_t)WTERMSIG(how) : WEXITSTATUS(how) > 128 ? (uint32_t)WEXITSTATUS(how) - 128 : 0;
   }
   for (uint32_t w = 0; w < run.shared->warnings && w < MOST_WARNINGS; w++) warn_later(&run, run.shared->warning[w].step, run.shared->warning[w].error);
   go_home();

@@ -35,6 +35,15 @@ test("where the kernel's word misleads, the sentence says what it means", () => 
   )
 })
 
+test("a process that was killed at a step is not a call that failed", () => {
+  const failure = { index: 1, errno: 130, does: "run sh" }
+  const told = { ops: ["mkdir", "exec"], program: "sh" }
+  const killed = stepError({ ...failure, detail: 9 }, told)
+  expect(killed.message).toBe("cannot run sh: the container's process was killed by SIGKILL (EOWNERDEAD, step 2 of 2)")
+  expect(killed.hint).toBe("if nobody did it, the kernel did, for want of memory: raise --memory")
+  expect(stepError({ ...failure, detail: 0 }, told).message).toContain("process was killed (EOWNERDEAD")
+})
+
 test("an errno that nobody knows is still a sentence", () => {
   expect(said("mkdir", 4095, "make /a").message).toBe("cannot make /a: an unknown error (errno 4095, step 14 of 37)")
 })

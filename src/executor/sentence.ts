@@ -17,6 +17,7 @@
  */
 
 import { EngineError } from "../base/errors.ts"
+import { signalName } from "../base/signals.ts"
 import type { Errno, OpName, Plan } from "../plan/step.ts"
 import { errnoName, errnoWords } from "./errno.ts"
 
@@ -25,7 +26,7 @@ export interface Failure {
   /** Of the step in the plan. */
   readonly index: number
   readonly errno: number
-  /** Of `exec`: for ENOEXEC the e_machine of the file, NO_FORMAT if it is no program at all; else one of EXEC_DETAIL. 0: nothing more is known. */
+  /** Of `exec`: for ENOEXEC the e_machine of the file, NO_FORMAT if it is no program at all; else one of EXEC_DETAIL. Of EOWNERDEAD: the signal. 0: nothing more is known. */
   readonly detail: number
   /** The step's own words: an infinitive. */
   readonly does: string
@@ -145,6 +146,7 @@ export const NO_FORMAT = 0xffff
 /** `detail` of exec for other errnos than ENOEXEC. */
 export const EXEC_DETAIL = { directory: 1, interpreter: 2 } as const
 
+const SIGKILL = 9
 const ENOENT = 2
 const ENOEXEC = 8
 const EACCES = 13
@@ -155,8 +157,15 @@ const ENOTDIR = 20
  * @returns `STEP_FAILED`; for a program that cannot be run `COMMAND_NOT_FOUND` or `COMMAND_NOT_EXECUTABLE`.
  */
 export function stepError({ index, errno, detail, does }: Failure, { ops, program }: Told): EngineError {
-  if (ops[index] === "exec") return execError(program, errno, detail)
   const name = errnoName(errno)
+  // No call failed: the process that was to make it is dead. The detail is the signal.
+  if (name === "EOWNERDEAD")
+    return new EngineError(
+      "STEP_FAILED",
+      `cannot ${does}: the container's process was killed${detail ? ` by ${signalName(detail)}` : ""} (${name}, step ${index + 1} of ${ops.length})`,
+      detail === SIGKILL ? "if nobody did it, the kernel did, for want of memory: raise --memory" : undefined,
+    )
+  if (ops[index] === "exec") return execError(program, errno, detail)
   const meaning = MEANING[`${ops[index]} ${name}` as keyof typeof MEANING]
   const cause = meaning?.cause ?? errnoWords(errno)
   return new EngineError(

@@ -9,7 +9,6 @@
  */
 
 import { afterAll, describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { EngineError } from "../../src/base/errors.ts"
 import { exec, prepareExec } from "../../src/engine/exec.ts"
@@ -21,6 +20,7 @@ import { makeWorld } from "../../src/engine/world.ts"
 import type { ExecRequest, Request } from "../../src/model/request.ts"
 import type { Plan } from "../../src/plan/step.ts"
 import { newMachine } from "../machine.ts"
+import { everything } from "./everything.ts"
 import { anonymous, hostState } from "./host.ts"
 
 const machine = newMachine()
@@ -28,61 +28,11 @@ afterAll(() => machine[Symbol.dispose]())
 
 const executor = { path: process.env.EXECUTOR ?? join(import.meta.dir, "../../build/executor") }
 const world = makeWorld({ root: machine.root, runRoot: machine.runRoot, executor })
-const volume = machine.directory("volume")
-writeFileSync(join(volume, "file"), "")
+const request = everything(machine)
 
-/** Everything that a request can say, at once; what it makes is looked at by the program. */
-const everything: Request = {
-  rootfs: machine.rootfs,
-  args: [
-    "sh",
-    "-c",
-    `[ "$(id -u) $(id -G)" = "1000 1000 2000" ] && [ -t 0 ] && [ "$(pwd)" = /made ] && [ "$(hostname)" = box ] &&
-      [ -f /one/file ] && ! touch /v/x 2>/dev/null && touch /t/x && [ -c /dev/a/b ] && [ -c /opt/null ] && [ -w /opt/null ] &&
-      ! touch /x 2>/dev/null && [ "$(ulimit -c)" = 0 ] && [ "$(cat /proc/self/oom_score_adj)" = 500 ] && [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] &&
-      [ "$LAST" = word ] && grep -q "10.1.2.3.*friend" /etc/hosts`,
-  ],
-  env: ["LAST=word"],
-  name: "faulty",
-  labels: { kind: "test" },
-  remove: true,
-  init: true,
-  readOnly: true,
-  tty: true,
-  user: "user",
-  groupAdd: ["extra"],
-  workdir: "/made",
-  hostname: "box",
-  domainname: "example.org",
-  addHosts: [{ name: "friend", address: "10.1.2.3" }],
-  dns: ["10.1.2.4"],
-  memoryBytes: 64 << 20,
-  memoryReservationBytes: 32 << 20,
-  cpus: 0.5,
-  cpuShares: 100,
-  pidsLimit: 50,
-  cpusetCpus: "0",
-  cpusetMems: "0",
-  shmBytes: 1 << 20,
-  mounts: [
-    { kind: "bind", source: volume, target: "/v", readOnly: true },
-    { kind: "bind", source: join(volume, "file"), target: "/one/file", propagation: "rslave" },
-    { kind: "tmpfs", target: "/t", sizeBytes: 1 << 20, mode: 0o1777 },
-  ],
-  devices: [
-    { host: "/dev/null", container: "/dev/a/b", access: "rwm" },
-    { host: "/dev/null", container: "/opt/null", access: "rw" },
-  ],
-  deviceRules: ["c 10:200 rwm"],
-  sysctls: { "net.ipv4.ip_forward": "1" },
-  ulimits: [{ name: "core", soft: 0, hard: 0 }],
-  oomScoreAdj: 500,
-  capAdd: ["NET_ADMIN"],
-  capDrop: ["MKNOD"],
-}
 const VARIANTS: Readonly<Record<string, Request>> = {
-  "everything, in a user namespace of its own": everything,
-  "everything, with the host's users and no new privileges": { ...everything, userns: "host", noNewPrivileges: true },
+  "everything, in a user namespace of its own": request,
+  "everything, with the host's users and no new privileges": { ...request, userns: "host", noNewPrivileges: true },
 }
 
 /** Runs a plan with a fault in each of its steps, one test for each. @param start returns the exit code. */
@@ -127,7 +77,7 @@ for (const [name, request] of Object.entries(VARIANTS)) {
 
 const program: ExecRequest = { args: ["sh", "-c", "[ -t 0 ]"], tty: true, user: "user", workdir: "/tmp" }
 const running = await run(world, {
-  ...everything,
+  ...request,
   args: ["sleep", "1000"],
   name: "host",
   remove: false,
