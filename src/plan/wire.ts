@@ -35,10 +35,9 @@ import {
   WIRE_VERSION,
 } from "./step.ts"
 
-/** Absent, as a u16 and a u32. */
+/** Absent, as a u16 and a u32; as a u64 both its words. */
 const NONE16 = 0xffff
 const NONE32 = 0xffffffff
-const NONE64 = 0xffffffffffffffffn
 
 /** Bits of a step's flags byte. */
 const MAY_FAIL = 1
@@ -47,103 +46,107 @@ const ON_FAILURE_ONLY = 2
 /** The phase number of an undo: one past the last of PHASES. */
 const UNDO_PHASE = PHASES.length
 
-/** Grows as needed; every `put` of a whole argument leaves the position at a multiple of 8. */
+const WORD = 4
+
+/**
+ * Bytes in words of 32 bits: everything begins at one. A start encodes thousands of them in code that runs for the first time, so
+ * there is nothing between a value and its word. Both processors are little-endian, as the wire is.
+ */
 class Writer {
-  #bytes = new Uint8Array(16384)
-  #view = new DataView(this.#bytes.buffer)
+  #words = new Uint32Array(16384)
+  #bytes = new Uint8Array(this.#words.buffer)
+  /** In words. */
   length = 0
 
-  #room(more: number): void {
-    if (this.length + more <= this.#bytes.length) return
-    const bigger = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + more))
-    bigger.set(this.#bytes.subarray(0, this.length))
-    this.#bytes = bigger
-    this.#view = new DataView(bigger.buffer)
-  }
-  u8(value: number): void {
-    this.#room(1)
-    this.#view.setUint8(this.length, value)
-    this.length += 1
-  }
-  u16(value: number): void {
-    this.#room(2)
-    this.#view.setUint16(this.length, value, true)
-    this.length += 2
+  /** Makes sure that so many bytes fit. */
+  room(bytes: number): void {
+    const needed = this.length + bytes / WORD + 2
+    if (needed <= this.#words.length) return
+    const bigger = new Uint32Array(Math.max(this.#words.length * 2, Math.ceil(needed)))
+    bigger.set(this.#words.subarray(0, this.length))
+    this.#words = bigger
+    this.#bytes = new Uint8Array(bigger.buffer)
   }
   u32(value: number): void {
-    this.#room(4)
-    this.#view.setUint32(this.length, value, true)
-    this.length += 4
+    this.#words[this.length++] = value
+  }
+  /** Two words, or one number of 64 bits. */
+  pair(low: number, high: number): void {
+    this.room(8)
+    this.#words[this.length++] = low
+    this.#words[this.length++] = high
   }
   u64(value: number | bigint): void {
-    this.#room(8)
-    this.#view.setBigUint64(this.length, BigInt(value), true)
-    this.length += 8
-  }
-  setU32(at: number, value: number): void {
-    this.#view.setUint32(at, value, true)
+    if (typeof value === "number" && value >= 0 && value <= 0xffffffff) return this.pair(value, 0)
+    const big = BigInt.asUintN(64, BigInt(value))
+    this.pair(Number(big & 0xffffffffn), Number(big >> 32n))
   }
   pad(): void {
-    this.#room(8)
-    this.length = (this.length + 7) & ~7
+    this.length += this.length & 1
   }
-  raw(bytes: Uint8Array): void {
-    this.#room(bytes.length)
-    this.#bytes.set(bytes, this.length)
-    this.length += bytes.length
+  bytes(bytes: Uint8Array): void {
+    this.room(8 + bytes.length)
+    this.pair(bytes.length, 0)
+    this.#bytes.set(bytes, this.length * WORD)
+    this.#end(bytes.length)
+  }
+  text(text: string): void {
+    const bytes = utf8.encode(text)
+    if (bytes.includes(0)) throw new TypeError(`a text of a plan holds a NUL byte: ${JSON.stringify(text)}`)
+    this.room(WORD + bytes.length + 1)
+    this.u32(bytes.length)
+    // What is not written over is 0: the NUL, and the padding.
+    this.#bytes.set(bytes, this.length * WORD)
+    this.#end(bytes.length + 1)
+  }
+  #end(bytes: number): void {
+    this.length += Math.ceil(bytes / WORD)
+    this.pad()
+  }
+  set(at: number, value: number): void {
+    this.#words[at] = value
   }
   done(): Uint8Array {
-    return this.#bytes.slice(0, this.length)
+    return this.#bytes.slice(0, this.length * WORD)
   }
 }
 
 const utf8 = new TextEncoder()
+/** As a number of the wire. */
+const MAGIC = 0x4c50434d // "MCPL"
 
-function putText(out: Writer, text: string): void {
-  const bytes = utf8.encode(text)
-  if (bytes.includes(0)) throw new TypeError(`a text of a plan holds a NUL byte: ${JSON.stringify(text)}`)
-  out.u32(bytes.length)
-  out.raw(bytes)
-  out.u8(0)
-  out.pad()
-}
+type Put = (out: Writer, value: unknown, slot: (name: Slot) => number) => void
 
-function putArgument(out: Writer, kind: Kind, value: unknown, slot: (name: Slot) => number): void {
-  switch (kind) {
-    case "number":
-    case "number?":
-      out.u64(value === undefined ? NONE64 : (value as number | bigint))
-      return
-    case "fd":
-    case "fd?":
-      out.u64(value === undefined ? NONE64 : slot(value as Slot))
-      return
-    case "text":
-    case "text?":
-      if (value !== undefined) return putText(out, value as string)
-      out.u32(NONE32)
-      out.pad()
-      return
-    case "bytes":
-    case "bytes?": {
-      const bytes = value as Uint8Array | undefined
-      out.u32(bytes === undefined ? NONE32 : bytes.length)
-      out.u32(0)
-      if (bytes !== undefined) out.raw(bytes)
-      out.pad()
-      return
-    }
-    case "texts":
-    case "numbers":
-    case "fds": {
-      const list = value as readonly unknown[]
-      out.u32(list.length)
-      out.u32(0)
-      const each = kind === "texts" ? "text" : kind === "numbers" ? "number" : "fd"
-      for (const item of list) putArgument(out, each, item, slot)
-      return
-    }
+const put = {
+  number: (out, value) => out.u64(value as number | bigint),
+  fd: (out, value, slot) => out.u64(slot(value as Slot)),
+  text: (out, value) => out.text(value as string),
+  bytes: (out, value) => out.bytes(value as Uint8Array),
+} satisfies Record<string, Put>
+
+const orAbsent =
+  (one: Put, high: number): Put =>
+  (out, value, slot) =>
+    value === undefined ? out.pair(NONE32, high) : one(out, value, slot)
+
+const each =
+  (one: Put): Put =>
+  (out, value, slot) => {
+    const list = value as readonly unknown[]
+    out.pair(list.length, 0)
+    for (const item of list) one(out, item, slot)
   }
+
+/** How each kind of argument is written. */
+const PUT: Readonly<Record<Kind, Put>> = {
+  ...put,
+  "number?": orAbsent(put.number, NONE32),
+  "fd?": orAbsent(put.fd, NONE32),
+  "text?": orAbsent(put.text, 0),
+  "bytes?": orAbsent(put.bytes, 0),
+  texts: each(put.text),
+  numbers: each(put.number),
+  fds: each(put.fd),
 }
 
 /**
@@ -158,10 +161,11 @@ export function encode({ frame, steps }: Plan): Uint8Array {
     if (index === undefined) throw new TypeError(`no step of the plan gives the slot "${name}"`)
     return index
   }
-  const undos = steps.flatMap((step) => (step.undo ? [step.undo] : []))
+  const undos: Undo[] = []
+  for (const { undo } of steps) if (undo) undos.push(undo)
 
   const out = new Writer()
-  out.raw(utf8.encode("MCPL"))
+  out.u32(MAGIC)
   out.u32(WIRE_VERSION)
   out.u32(0)
   out.u32(steps.length + undos.length)
@@ -170,39 +174,36 @@ export function encode({ frame, steps }: Plan): Uint8Array {
   out.u32(0)
   out.u32(0)
 
-  const values: Readonly<Record<string, unknown>> = frame
-  for (const [name, kind] of Object.entries(HEADER)) putArgument(out, kind, values[name], slot)
-  out.setU32(24, out.length - 32)
-  putArgument(
-    out,
-    "texts",
-    steps.map((step) => step.does),
-    slot,
-  )
+  const putArguments = (row: Readonly<Record<string, Kind>>, given: object): void => {
+    const values = given as Readonly<Record<string, unknown>>
+    for (const name in row) PUT[row[name]!](out, values[name], slot)
+  }
+  const frameAt = out.length
+  putArguments(HEADER, frame)
+  out.set(6, (out.length - frameAt) * WORD)
+  out.pair(steps.length, 0)
+  for (const { does } of steps) out.text(does)
 
-  const put = (step: Step | Undo, phase: number, flags: number, undo: number): void => {
+  const putStep = (step: Step | Undo, phase: number, flags: number, undo: number): void => {
     const start = out.length
     const gives = "gives" in step && step.gives !== undefined ? slot(step.gives) : NONE16
     const ok = "ok" in step && step.ok !== undefined ? step.ok : []
     const row = OPS[step.op]
+    out.room(16 + ok.length * WORD)
     out.u32(0)
-    out.u8(row.code)
-    out.u8(phase)
-    out.u8(flags)
-    out.u8(ok.length)
-    out.u16(gives)
-    out.u16(undo)
+    out.u32(row.code | (phase << 8) | (flags << 16) | (ok.length << 24))
+    out.u32(gives | (undo << 16))
     for (const name of ok) out.u32(ERRNO[name])
     out.pad()
-    const given: Readonly<Record<string, unknown>> = step
-    for (const [name, kind] of Object.entries(row.args)) putArgument(out, kind, given[name], slot)
-    out.setU32(start, out.length - start)
+    putArguments(row.args, step)
+    out.set(start, (out.length - start) * WORD)
   }
   let nextUndo = steps.length
   for (const step of steps)
-    put(step, PHASES.indexOf(step.phase), step.must === false ? MAY_FAIL : 0, step.undo ? nextUndo++ : NONE16)
-  for (const undo of undos) put(undo, UNDO_PHASE, MAY_FAIL | (undo.when === "failure" ? ON_FAILURE_ONLY : 0), NONE16)
+    putStep(step, PHASES.indexOf(step.phase), step.must === false ? MAY_FAIL : 0, step.undo ? nextUndo++ : NONE16)
+  for (const undo of undos)
+    putStep(undo, UNDO_PHASE, MAY_FAIL | (undo.when === "failure" ? ON_FAILURE_ONLY : 0), NONE16)
 
-  out.setU32(8, out.length)
+  out.set(2, out.length * WORD)
   return out.done()
 }
