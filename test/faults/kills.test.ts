@@ -10,7 +10,7 @@
  */
 
 import { afterAll, describe, expect, test } from "bun:test"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Prepared, prepare, preview } from "../../src/engine/prepare.ts"
 import { ps } from "../../src/engine/ps.ts"
@@ -21,6 +21,7 @@ import type { Request } from "../../src/model/request.ts"
 import type { Phase, Plan, Step } from "../../src/plan/step.ts"
 import { encode } from "../../src/plan/wire.ts"
 import { newMachine } from "../machine.ts"
+import { processes } from "../processes.ts"
 import { everything } from "./everything.ts"
 import { anonymous, hostState } from "./host.ts"
 
@@ -49,24 +50,6 @@ const inserted = (plan: Plan, index: number, step: Step): Plan => ({
   ...plan,
   steps: [...plan.steps.slice(0, index), step, ...plan.steps.slice(index)],
 })
-
-interface Process {
-  readonly pid: number
-  readonly parent: number
-  readonly words: string
-}
-function processes(): readonly Process[] {
-  return readdirSync("/proc").flatMap((name): Process[] => {
-    try {
-      if (!/^\d+$/.test(name)) return []
-      const words = readFileSync(`/proc/${name}/cmdline`, "latin1")
-      const parent = Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${name}/status`, "latin1"))?.[1])
-      return [{ pid: Number(name), parent, words }]
-    } catch {
-      return []
-    }
-  })
-}
 
 interface Held {
   /** Who is at the step: the monitor, or the container's process. */
