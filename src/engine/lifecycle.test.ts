@@ -87,7 +87,7 @@ const left = ({ roots }: World): string[] =>
   ["state/containers", "state/names", "state/ids", "run"].flatMap((name) => readdirSync(join(roots.state, "..", name)))
 const rows = async (world: World): Promise<string[]> =>
   (await ps(world, { all: true })).containers.map(
-    ({ name, statusText }) => `${name}: ${statusText.replace(/\d+ \w+ ago|Less than .*/, "…")}`,
+    ({ name, statusText }) => `${name}: ${statusText.replace(/(\d+|About an?|Less than a) \w+( ago)?$/, "…")}`,
   )
 const failure = async (promise: Promise<unknown>): Promise<string> =>
   promise.then(

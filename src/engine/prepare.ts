@@ -9,13 +9,14 @@
  * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
  */
 
-import { chownSync, opendirSync, readFileSync, writeFileSync } from "node:fs"
+import { chownSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
 import { devicesBelow } from "../host/devices.ts"
 import { requireRoot } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
+import { canIdmap } from "../model/idmap.ts"
 import type { Config } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
@@ -52,13 +53,37 @@ export interface PrepareOptions {
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
   const { paths, devicesBelow: directories } = pathsOf(request)
-  return world.host([...paths, ...devicesBelow(directories)])
+  return world.host([...paths, ...devicesBelow(directories), skeletonOf(world)])
+}
+
+const skeletonOf = ({ roots }: World): string => `${roots.state}/skeleton`
+
+/**
+ * The layer of mount points, where it can be one: a lower directory inside another one is ELOOP (`--rootfs /`), and one that cannot be
+ * shown with the container's ids is of no use to it.
+ */
+function skeletonFor(world: World, { rootfs }: Request, host: Host, own: boolean): { readonly skeleton?: string } {
+  const skeleton = skeletonOf(world)
+  const facts = host.paths[skeleton]
+  const inside = isInside(realpathOr(world.roots.state), realpathOr(rootfs))
+  if (inside || (own && facts && !canIdmap(facts.filesystem, host.kernel))) return {}
+  return { skeleton }
+}
+const isInside = (path: string, directory: string): boolean =>
+  `${path}/`.startsWith(directory === "/" ? "/" : `${directory}/`)
+
+function realpathOr(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
 }
 
 /** What `specify` needs besides the chosen values. */
-const surroundings = (world: World, request: Request, host: Host) => ({
+const surroundings = (world: World, request: Request, host: Host, own: boolean) => ({
   host,
-  roots: { state: world.roots.state, run: world.roots.run },
+  roots: { state: world.roots.state, run: world.roots.run, ...skeletonFor(world, request, host, own) },
   scope: world.scope(),
   accounts: readAccounts(request.rootfs),
   hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
@@ -110,7 +135,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   try {
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id)
     const specified = specify(request, {
-      ...surroundings(world, request, host),
+      ...surroundings(world, request, host, own),
       chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
     })
     const plan = await planOf(world, specified, host, options)
@@ -131,7 +156,7 @@ export async function preview(world: World, request: Request): Promise<Explained
   const host = hostFor(world, request)
   const own = userNamespace(request, host).own
   const specified = specify(request, {
-    ...surroundings(world, request, host),
+    ...surroundings(world, request, host, own),
     chosen: { id: PREVIEW_ID, name: request.name ?? PREVIEW_NAME, idBase: own ? PREVIEW_IDS : undefined },
   })
   return {

@@ -16,6 +16,8 @@ export interface Placement {
   /** Symlinks that `--rm` or a failed start removes: the name, the lease of the id range. */
   readonly leases: readonly string[]
   readonly rootfs: Rootfs
+  /** `STATE/staging`: where the overlay is put together, in a mount namespace of the executor's own, so all can share it. Absent: `directory`. */
+  readonly staging?: string
   /** `/minicontainer/ID` below the base of each hierarchy; absent: no cgroup (`mode: none`). */
   readonly cgroup?: { readonly path: string; readonly monitors?: string }
   readonly stay: "monitor" | "none"

@@ -55,7 +55,9 @@ export function overlayDirectories({ writable, staging, uid, gid, shifted, store
     }),
     make(`${writable}/work`, 0o700, "overlayfs prepares files here before it renames them into place"),
     make(`${staging}/root`, 0o700, "something to mount on"),
-    ...(shifted ? [make(`${staging}/lower`, 0o700, "something to mount the shifted layers on")] : []),
+    ...(shifted && (store !== undefined || layers.length === 1)
+      ? [make(`${staging}/lower`, 0o700, "something to mount the shifted layers on")]
+      : []),
     ...(shifted && store === undefined && layers.length > 1
       ? layers.map((_, index) => make(`${staging}/lower-${index}`, 0o700, "one for each layer"))
       : []),
@@ -114,23 +116,23 @@ export function overlay(given: Overlay): readonly Step[] {
   if (newestFirst.length === 1)
     return [...shift(newestFirst[0] ?? "", `${staging}/lower`, "layers"), stack([`${staging}/lower`])]
   return [
-    ...newestFirst.flatMap((layer, index) => shift(layer, `${staging}/lower-${index}`, `layer ${index}`)),
+    ...newestFirst.flatMap((layer, index) => shift(layer, `${staging}/lower-${index}`, `layer${index}`)),
     stack(newestFirst.map((_, index) => `${staging}/lower-${index}`)),
   ]
 }
 
 /**
  * The container's root file system, as a detached mount in slot "root": host steps and, if shifted, parent steps.
- * @param directory the container's: staging for the overlay.
+ * @param staging where the overlay is put together; any container may use the same, for each is alone in its mount namespace.
  */
 export function rootFileSystem(
   rootfs: Rootfs,
   {
-    directory,
+    staging,
     uid,
     gid,
     shifted,
-  }: { readonly directory: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
+  }: { readonly staging: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
 ): { readonly host: readonly Step[]; readonly parent: readonly Step[] } {
   if (rootfs.kind === "directory")
     return {
@@ -150,7 +152,7 @@ export function rootFileSystem(
       ],
       parent: [],
     }
-  const given: Overlay = { ...rootfs, staging: directory, uid, gid, shifted }
+  const given: Overlay = { ...rootfs, staging, uid, gid, shifted }
   const mounting: readonly Step[] = [
     ...overlay(given),
     {

@@ -97,7 +97,11 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   })
   const terminal = terminalOf(process, placement, true)
   const bundle = placement.directory
-  const root = rootFileSystem(placement.rootfs, { directory: placement.directory, ...owner, shifted })
+  const root = rootFileSystem(placement.rootfs, {
+    staging: placement.staging ?? placement.directory,
+    ...owner,
+    shifted,
+  })
   const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
   const life = { id: placement.id, bundle }
 

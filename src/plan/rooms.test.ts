@@ -57,10 +57,10 @@ test("layers that lie apart are shifted one by one", () => {
   const apart = { store: undefined, layers: ["/a", "/b"] }
   expect(stack(apart)).toMatchInlineSnapshot(`
     "
-    parent show /b with the container's ids             ($userns) → \${layer 0}
-    parent put that view at /c/1/lower-0                (\${layer 0})
-    parent show /a with the container's ids             ($userns) → \${layer 1}
-    parent put that view at /c/1/lower-1                (\${layer 1})
+    parent show /b with the container's ids             ($userns) → $layer0
+    parent put that view at /c/1/lower-0                ($layer0)
+    parent show /a with the container's ids             ($userns) → $layer1
+    parent put that view at /c/1/lower-1                ($layer1)
     parent stack 2 layers and a writable directory      (/c/1/lower-0, /c/1/lower-1) → $root"
   `)
   const made = overlayDirectories({ ...apart, writable: "/c/1", staging: "/c/1", uid: 1, gid: 1, shifted: true })
@@ -68,7 +68,6 @@ test("layers that lie apart are shifted one by one", () => {
     "/c/1/upper",
     "/c/1/work",
     "/c/1/root",
-    "/c/1/lower",
     "/c/1/lower-0",
     "/c/1/lower-1",
   ])
@@ -76,7 +75,7 @@ test("layers that lie apart are shifted one by one", () => {
 test("an OCI bundle's root is used as it is", () => {
   const { host, parent } = rootFileSystem(
     { kind: "directory", path: "/bundle/rootfs" },
-    { directory: "/c/1", uid: 0, gid: 0, shifted: false },
+    { staging: "/c/1", uid: 0, gid: 0, shifted: false },
   )
   expect(explain([...host, ...parent])).toMatchInlineSnapshot(`
     "

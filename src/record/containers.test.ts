@@ -79,12 +79,28 @@ test("finished: its placement and its configuration are on disk, and nothing els
 })
 test("dropped: nothing remains", async () => {
   const store = newStore()
+  const before = tree(store.root)
   const draft = await createRecord(store, wanted())
   finishRecord(draft, { leases: draft.leases } as Placement, { ociVersion: "1.2.0" })
   writeFileSync(`${draft.directory}/hosts`, "")
   writeFileSync(`${draft.runDirectory}/wire`, "")
   dropRecord(store, draft)
-  expect([tree(store.root), tree(store.run)]).toEqual([["containers", "ids", "names"], []])
+  expect([tree(store.root), tree(store.run)]).toEqual([before, []])
+})
+test("the skeleton has what a container mounts something on, and is made once", () => {
+  const store = newStore()
+  expect(tree(`${store.root}/skeleton`)).toEqual([
+    "dev",
+    "etc",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "proc",
+    "sys",
+  ])
+  const made = statSync(`${store.root}/skeleton`).ino
+  makeRoots(store.root, store.run)
+  expect(statSync(`${store.root}/skeleton`).ino).toBe(made)
 })
 test("a name that is taken, or is none, leaves nothing behind", async () => {
   const store = newStore()

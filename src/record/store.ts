@@ -7,6 +7,8 @@
  *         container.json  config.json  status  log  upper  work
  *       names/NAME → ID
  *       ids/N → ID                    a range of 65,536 ids of the host
+ *       skeleton                      a layer with the mount points that every container needs
+ *       staging                       where executors put overlays together, unseen by each other
  *
  * There is no daemon that could remember anything, so every command reads the truth here and from the kernel. Rules that make it safe
  * without one: a file has one writer; it is written beside its place and renamed into it; a name or a range is claimed by
@@ -15,7 +17,7 @@
  * Read on: containers.ts, leases.ts, states.ts.
  */
 
-import { mkdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 
 export interface Store {
@@ -38,7 +40,7 @@ export const nameLink = ({ root }: Pick<Store, "root">, name: string): string =>
  * @throws {EngineError} `STATE_UNUSABLE`, with the way out.
  */
 export function makeRoots(root: string, run: string): void {
-  for (const directory of [root, `${root}/containers`, `${root}/names`, `${root}/ids`, run]) {
+  for (const directory of [root, `${root}/containers`, `${root}/names`, `${root}/ids`, `${root}/staging`, run]) {
     try {
       mkdirSync(directory, { mode: 0o700 })
     } catch (error) {
@@ -53,6 +55,7 @@ export function makeRoots(root: string, run: string): void {
       }
     }
   }
+  if (!existsSync(`${root}/skeleton`)) makeSkeleton(root)
   for (const directory of [root, run]) {
     const stat = statSync(directory)
     if (!stat.isDirectory()) throw unusable(directory, { code: "ENOTDIR" })
@@ -62,6 +65,30 @@ export function makeRoots(root: string, run: string): void {
         `cannot use ${directory}: it belongs to uid ${stat.uid}, not to us`,
         "choose another --root, or chown it",
       )
+  }
+}
+
+/** What a container mounts something on, and what its root file system may lack. */
+const MOUNT_POINTS = {
+  directories: ["proc", "sys", "dev", "etc"],
+  files: ["etc/hosts", "etc/hostname", "etc/resolv.conf"],
+} as const
+
+/**
+ * `STATE/skeleton`: a layer below every container's own, with the mount points that a root file system may lack. Without it they would be
+ * made in the container's writable layer, at every start: a copied-up /etc and three files, and they would show as its changes.
+ */
+function makeSkeleton(root: string): void {
+  const fresh = `${root}/skeleton.${process.pid}`
+  try {
+    mkdirSync(fresh, { mode: 0o755 })
+    for (const name of MOUNT_POINTS.directories) mkdirSync(`${fresh}/${name}`, { mode: 0o755 })
+    for (const name of MOUNT_POINTS.files) writeFileSync(`${fresh}/${name}`, "", { mode: 0o644 })
+    renameSync(fresh, `${root}/skeleton`)
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true })
+    // Somebody else may have been faster: rename(2) does not replace a directory with something in it.
+    if (codeOf(error) !== "ENOTEMPTY" && codeOf(error) !== "EEXIST") throw unusable(fresh, error)
   }
 }
 

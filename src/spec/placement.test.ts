@@ -20,6 +20,7 @@ test("everything follows from the id, the name and the roots", () => {
     runDirectory: `/r/${ID}`,
     leases: ["/s/names/brave_turing", "/s/ids/0"],
     rootfs: { kind: "overlay", layers: ["/srv/rootfs"], writable: `/s/containers/${ID}` },
+    staging: "/s/staging",
     cgroup: { path: `/minicontainer/${ID}`, monitors: "/minicontainer/monitors" },
     stay: "monitor",
     init: false,

@@ -35,6 +35,8 @@ export interface Roots {
   readonly state: string
   /** Absolute: sockets and what a reboot may take. */
   readonly run: string
+  /** A layer below all others that has the mount points which a root file system may lack. */
+  readonly skeleton?: string
 }
 
 /** Docker's rule for names. */
@@ -125,7 +127,12 @@ export function placement(request: Request, host: Host, chosen: Chosen, roots: R
       `${roots.state}/names/${name}`,
       ...(idBase === undefined ? [] : [`${roots.state}/ids/${(idBase - FIRST_ID) / OWN_IDS}`]),
     ],
-    rootfs: { kind: "overlay", layers: [request.rootfs], writable: directory },
+    rootfs: {
+      kind: "overlay",
+      layers: [...(roots.skeleton === undefined ? [] : [roots.skeleton]), request.rootfs],
+      writable: directory,
+    },
+    staging: `${roots.state}/staging`,
     ...(host.cgroups.mode !== "none" && { cgroup: { path: `${parent}/${id}`, monitors: `${ours}/monitors` } }),
     stay: "monitor",
     init: request.init ?? false,
