@@ -29,7 +29,7 @@ test("SIGKILL to the monitor ends every process of the container, and ps tells s
   killed(pidOf("orphan", "monitor"))
   await until(() => !existsSync(`/proc/${pid}`))
   expect(machine.must("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toMatch(/^orphan Exited \(137\)/)
-  expect(machine.traces().map((trace) => trace.split("/")[0])).toEqual(["containers", "ids", "names"])
+  expect(machine.traces().map((trace) => trace.split("/")[0])).toEqual(["containers", "ids", "names", "skeleton", "staging"])
   machine.must("rm", "orphan")
   expect(machine.traces()).toEqual([])
 }, 30_000)
@@ -201,7 +201,7 @@ test("a hundred containers, and SIGKILL to command, monitor or process 1 at mome
       readdirSync(machine.root)
         .filter((file) => !file.endsWith(".lock"))
         .sort(),
-    ).toEqual(["bin", "cache", "containers", "id", "ids", "names"])
+    ).toEqual(["bin", "cache", "containers", "id", "ids", "names", "skeleton", "staging"])
   } catch (error) {
     throw new Error(`SEED=${seed} ${(error as Error).message}`, { cause: error })
   }
