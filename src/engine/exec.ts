@@ -68,7 +68,7 @@ export async function prepareExec(
     { ...place, init: false, stdio: stdio(request), detachKeys: detachKeys(request.detachKeys ?? "") },
     host,
     { pid, start },
-    { ...(await compiledPolicy(world, config, host)), ...extras },
+    { ...compiledPolicy(world, config, host), ...extras },
   )
   return { id, plan, wire: `${placement.runDirectory}/exec-${crypto.randomUUID()}` }
 }

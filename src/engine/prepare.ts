@@ -138,7 +138,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
       ...surroundings(world, request, host, own),
       chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
     })
-    const plan = await planOf(world, specified, host, options)
+    const plan = planOf(world, specified, host, options)
     writeFiles(draft, specified)
     finishRecord(draft, specified.placement, specified.config)
     const wire = `${draft.runDirectory}/wire`
@@ -161,7 +161,7 @@ export async function preview(world: World, request: Request): Promise<Explained
   })
   return {
     config: specified.config,
-    plan: await planOf(world, specified, host, {}),
+    plan: planOf(world, specified, host, {}),
     assumed: [
       `${PREVIEW_ID} stands for the 64 digits that a container gets when it is made`,
       ...(request.name === undefined ? [`${PREVIEW_NAME} for the name that is made up`] : []),
@@ -174,14 +174,9 @@ const PREVIEW_ID = "ID"
 const PREVIEW_NAME = "NAME"
 const PREVIEW_IDS = 0x40000000
 
-async function planOf(
-  world: World,
-  { config, placement, warnings }: Specified,
-  host: Host,
-  options: PrepareOptions,
-): Promise<Plan> {
+function planOf(world: World, { config, placement, warnings }: Specified, host: Host, options: PrepareOptions): Plan {
   const extras: Extras = {
-    ...(await compiledPolicy(world, config, host)),
+    ...compiledPolicy(world, config, host),
     ...(options.report !== undefined && { report: options.report }),
     ...(options.fault !== undefined && { fault: options.fault }),
   }
