@@ -82,13 +82,45 @@ OP(attach_self) { return check(write_text(open(T(A_ATTACH_SELF_PATH), O_WRONLY |
 
 static void write_below(int group, const char *name, const char *text) { write_text(openat(group, name, O_WRONLY | O_CLOEXEC), text); }
 
+enum { MOST_PASSES = 1000 };
+
+/*
+ * Whoever forks faster than we read is met again in the next pass. One that ends meanwhile is gone, which is as good. Of processes that
+ * no pid of ours names there is only a 0, which the kernel would read as ourselves.
+ */
+OP(move_processes) {
+  static char text[65536];
+  int from = open(T(A_MOVE_PROCESSES_FROM), O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = errno;
+  if (from < 0) return error;
+  int to = open(T(A_MOVE_PROCESSES_TO), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  error = to < 0 ? errno : EBUSY;
+  for (int pass = 0; to >= 0 && error == EBUSY && pass < MOST_PASSES; pass++) {
+    ssize_t length = read_text(from, "cgroup.procs", text, sizeof text);
+    if (length <= 0) error = length < 0 ? errno : 0;
+    bool named = false;
+    for (char *at = text, *end; length > 0 && *at && error == EBUSY; at = end + 1) {
+      long pid = strtol(at, &end, 10);
+      if (end == at || *end != '\n') break;   // the list is longer than our buffer, and its last number cut short
+      if (pid <= 0) continue;
+      char number[24];
+      snprintf(number, sizeof number, "%ld", pid);
+      named = true;
+      if (write_text(openat(to, "cgroup.procs", O_WRONLY | O_CLOEXEC), number) < 0 && errno != ESRCH) error = errno;
+    }
+    if (!named) break;
+  }
+  if (to >= 0) close(to);
+  close(from);
+  return error;
+}
+
 /* Kills what is in one group. A process outside our pid namespace is listed as 0, which kill(2) would read as all of our own group. */
 static void kill_members(int group) {
   static char text[65536];
   if (read_text(group, "cgroup.procs", text, sizeof text) <= 0) return;
-  for (char *at = text, *end; *at; at = *end ? end + 1 : end) {
+  for (char *at = text, *end; *at; at = end + 1) {
     long pid = strtol(at, &end, 10);
-    if (end == at) return;
+    if (end == at || *end != '\n') return;   // cut short it would be somebody else's
     if (pid > 0) kill((pid_t)pid, SIGKILL);
   }
 }

@@ -178,6 +178,9 @@ const SPELLING: Spelling = {
   "join-namespace": ({ namespace, kind }) => [`setns(${slot(namespace)}, ${bits(kind, CLONE)})`],
   unshare: ({ flags }) => [`unshare(${bits(flags, CLONE)})`],
   "remove-cgroup": ({ path }) => [`kill(whoever is left in ${quote(path)}, SIGKILL)`, `rmdir(${quote(path)})`],
+  "move-processes": ({ from, to }) => [
+    `write(${quote(`${to}/cgroup.procs`)}, each pid in ${quote(`${from}/cgroup.procs`)})`,
+  ],
   "device-program": ({ path, program }) => [
     `bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, ${instructions(program)})`,
     `bpf(BPF_PROG_ATTACH, ${quote(path)}, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI)`,

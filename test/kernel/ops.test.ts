@@ -319,6 +319,51 @@ describe("a cgroup of version 2", () => {
   const hierarchy = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) =>
     existsSync(`${path}/cgroup.controllers`),
   )
+  test.skipIf(!hierarchy)("all its processes move to a leaf, those too that are only being made", async () => {
+    using room = newRoom()
+    const group = `${hierarchy}/mctest-move-${process.pid}`
+    mkdirSync(`${group}/leaf`, { recursive: true })
+    const members = (path: string): string[] => readFileSync(`${path}/cgroup.procs`, "utf8").split("\n").filter(Boolean)
+    const into = (script: string) => spawn("sh", ["-c", `echo 0 > ${group}/cgroup.procs; ${script}`])
+    const still = into("exec sleep 1000")
+    const forking = into("while :; do (:); (:) & done")
+    try {
+      await until(() => members(group).length > 1)
+      const move = step("host", { op: "move-processes", from: group, to: `${group}/leaf` })
+      expect(room.do([move, move])).toMatchObject({ code: 0, stdout: "" })
+      expect(members(group)).toEqual([])
+      expect(members(`${group}/leaf`)).toContain(`${still.pid}`)
+      expect(members(`${group}/leaf`)).toContain(`${forking.pid}`)
+      const nowhere = step("host", { op: "move-processes", from: group, to: `${group}/none` })
+      expect(room.do([nowhere]).stdout).toBe("failed 0 2 0 do move-processes\n")
+    } finally {
+      for (const child of [still, forking]) child.kill("SIGKILL")
+      room.do([step("host", { op: "remove-cgroup", path: group })])
+    }
+  })
+  test.skipIf(!hierarchy)(
+    "a process of another pid namespace has no number, and is not mistaken for ourselves",
+    async () => {
+      using room = newRoom()
+      const group = `${hierarchy}/mctest-other-${process.pid}`
+      mkdirSync(`${group}/leaf`, { recursive: true })
+      const outside = spawn("sh", ["-c", `echo 0 > ${group}/cgroup.procs; exec sleep 1000`])
+      try {
+        await until(() => readFileSync(`${group}/cgroup.procs`, "utf8") === `${outside.pid}\n`)
+        const move = step("host", { op: "move-processes", from: group, to: `${group}/leaf` })
+        const wire = encode({ frame: frame(), steps: [move], warnings: [] })
+        const { stdout } = spawnSync("unshare", ["--pid", "--fork", "--", EXECUTOR, "do"], {
+          input: wire,
+          encoding: "utf8",
+        })
+        expect(stdout).toBe("failed 0 16 0 do move-processes\n")
+        expect(readFileSync(`${group}/leaf/cgroup.procs`, "utf8")).toBe("")
+      } finally {
+        outside.kill("SIGKILL")
+        room.do([step("host", { op: "remove-cgroup", path: group })])
+      }
+    },
+  )
   test.skipIf(!hierarchy)(
     "the child is born in it, its devices are those of the program, and joining means to be born there too",
     () => {
