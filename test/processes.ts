@@ -5,6 +5,7 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs"
+import { startOf } from "../src/record/alive.ts"
 
 export interface Process {
   readonly pid: number
@@ -48,4 +49,10 @@ export function killed(pid: number): void {
 export async function until(what: () => boolean, name = what.toString()): Promise<void> {
   for (const deadline = performance.now() + 20_000; !what(); await Bun.sleep(5))
     if (performance.now() > deadline) throw new Error(`this did not come true in 20 s: ${name}`)
+}
+
+/** SIGKILL, and waits until it is dead: a process takes a moment to die, and so long it lives. */
+export async function ended(pid: number): Promise<void> {
+  killed(pid)
+  await until(() => startOf(pid) === undefined, `process ${pid} ends`)
 }

@@ -10,7 +10,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { startOf } from "../../src/record/alive.ts"
 import { newMachine } from "../machine.ts"
-import { familyOf, killed, until } from "../processes.ts"
+import { ended, familyOf, killed, until } from "../processes.ts"
 
 const machine = newMachine()
 afterAll(() => machine[Symbol.dispose]())
@@ -26,10 +26,10 @@ const run = (...args: string[]): string => machine.must("run", "--rootfs", machi
 test("SIGKILL to the monitor ends every process of the container, and ps tells so", async () => {
   run("-d", "--name", "orphan", "sh", "-c", "setsid sleep 1000 & exec sleep 1000")
   const pid = pidOf("orphan", "pid")
-  killed(pidOf("orphan", "monitor"))
+  await ended(pidOf("orphan", "monitor"))
   await until(() => !existsSync(`/proc/${pid}`))
   expect(machine.must("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toMatch(/^orphan Exited \(137\)/)
-  expect(machine.traces().map((trace) => trace.split("/")[0])).toEqual(["containers", "ids", "names", "skeleton", "staging"])
+  expect(machine.traces().map((trace) => trace.split("/")[0])).toEqual(["containers", "ids", "names"])
   machine.must("rm", "orphan")
   expect(machine.traces()).toEqual([])
 }, 30_000)
@@ -37,16 +37,16 @@ test("SIGKILL to the monitor ends every process of the container, and ps tells s
 test("SIGKILL to the monitor of a container in the host's pid namespace: what is left of it ends at the next look", async () => {
   run("-d", "--pid", "host", "--name", "orphan", "sh", "-c", "setsid sleep 1000 & exec sleep 1000")
   const pid = pidOf("orphan", "pid")
-  killed(pidOf("orphan", "monitor"))
+  await ended(pidOf("orphan", "monitor"))
   expect(machine.must("ps", "-a", "--format", "{{.Names}} {{.Status}}")).toMatch(/^orphan Exited \(137\)/)
   expect(startOf(pid)).toBeUndefined()
   machine.must("rm", "orphan")
   expect(machine.traces()).toEqual([])
 }, 30_000)
 
-test("a container with --rm whose monitor was killed is gone at the next look", () => {
+test("a container with --rm whose monitor was killed is gone at the next look", async () => {
   run("-d", "--rm", "--name", "fleeting", "sleep", "1000")
-  killed(pidOf("fleeting", "monitor"))
+  await ended(pidOf("fleeting", "monitor"))
   expect(machine.must("ps", "-aq")).toBe("")
   expect(machine.traces()).toEqual([])
 }, 30_000)
