@@ -9,7 +9,6 @@
  * Read on: report.ts. plan.ts, undoOf.
  */
 
-import { spawn } from "node:child_process"
 import type { Plan, Step } from "../plan/step.ts"
 import { encode } from "../plan/wire.ts"
 import { Reports } from "./report.ts"
@@ -68,7 +67,9 @@ function execute(executor: string, args: readonly string[], input: Uint8Array, r
     signal: string | null
     errors: string
   }>()
-  const child = spawn(executor, args, { stdio: ["pipe", "pipe", "pipe"] })
+  const child = process
+    .getBuiltinModule("node:child_process")
+    .spawn(executor, args, { stdio: ["pipe", "pipe", "pipe"] })
   let errors = ""
   child.on("error", (error) => reject(broken(executor, (error as NodeJS.ErrnoException).code ?? error.message, error)))
   reports.listen(child.stdout)

@@ -10,7 +10,6 @@
  * Read on: record/leases.ts. flock(2).
  */
 
-import { spawn } from "node:child_process"
 import { broken } from "./spawn.ts"
 
 /**
@@ -19,7 +18,9 @@ import { broken } from "./spawn.ts"
  * @throws whatever `work` throws; `EXECUTOR_FAILED` if the lock cannot be had.
  */
 export async function withLock<T>(executor: string, path: string, work: () => T | Promise<T>): Promise<T> {
-  const child = spawn(executor, ["lock", path], { stdio: ["pipe", "pipe", "ignore"] })
+  const child = process
+    .getBuiltinModule("node:child_process")
+    .spawn(executor, ["lock", path], { stdio: ["pipe", "pipe", "ignore"] })
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
   child.stdin.on("error", () => {})
   try {

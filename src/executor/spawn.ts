@@ -9,7 +9,7 @@
  * Read on: report.ts; become.ts, for a process that is replaced.
  */
 
-import { type ChildProcess, spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
 import { EngineError } from "../base/errors.ts"
 import type { Plan } from "../plan/step.ts"
 import { Reports } from "./report.ts"
@@ -47,7 +47,9 @@ export function spawnExecutor(
   { stdin = false, stdout = false, stderr = false, warn }: SpawnOptions = {},
 ): Spawned {
   const pipe = (wanted: boolean) => (wanted ? "pipe" : "ignore")
-  const child = spawn(executor, args, { stdio: [pipe(stdin), pipe(stdout), pipe(stderr), "pipe"] })
+  const child = process
+    .getBuiltinModule("node:child_process")
+    .spawn(executor, args, { stdio: [pipe(stdin), pipe(stdout), pipe(stderr), "pipe"] })
   const started = Promise.withResolvers<number>()
   const exited = Promise.withResolvers<number>()
   // Whoever awaits only one of the two must not be told of the other as unhandled.

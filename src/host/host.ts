@@ -12,7 +12,6 @@
  */
 
 import { existsSync, readFileSync } from "node:fs"
-import { hostname, machine, release } from "node:os"
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
 import { cgroupsFrom } from "./cgroups.ts"
@@ -40,12 +39,12 @@ export function readHost(paths: readonly string[]): Host {
     throw new EngineError("HOST_LACKS", "cannot look at this host: /proc is not mounted", "mount -t proc proc /proc")
   const mounts = parseMountinfo(mountinfo)
   const { uid, capabilities, cpus, seccomp } = parseStatus(status)
-  const kernelRelease = release()
+  const kernelRelease = read("/proc/sys/kernel/osrelease")?.trim() ?? ""
   return {
-    arch: arch(machine()),
+    arch: arch(process.arch),
     kernel: kernelOf(kernelRelease),
     kernelRelease,
-    hostname: hostname(),
+    hostname: read("/proc/sys/kernel/hostname")?.trim() ?? "",
     bootId: read("/proc/sys/kernel/random/boot_id")?.trim() ?? "",
     uid,
     capabilities,
@@ -67,8 +66,9 @@ export function requireRoot({ uid }: Pick<Host, "uid">, what: string): void {
     throw new EngineError("NOT_ROOT", `cannot ${what}: this needs root, and we are uid ${uid}`, "run it with sudo")
 }
 
+/** @param name as Node spells it. */
 function arch(name: string): Host["arch"] {
-  if (name === "x86_64" || name === "aarch64") return name
+  if (name === "x64") return "x86_64"
   if (name === "arm64") return "aarch64"
   throw new EngineError(
     "HOST_LACKS",
@@ -84,8 +84,12 @@ export function kernelOf(kernelRelease: string): Host["kernel"] {
 
 /** Of /proc/self/status: who we are, on how many CPUs we may run, whether filters exist. @see proc_pid_status(5) */
 export function parseStatus(text: string): Pick<Host, "uid" | "capabilities" | "cpus" | "seccomp"> {
-  const fields = new Map(text.split("\n").map((line) => line.split(":\t", 2) as [string, string | undefined]))
-  const field = (name: string): string | undefined => fields.get(name)?.trim()
+  const field = (name: string): string | undefined => {
+    const at = text.indexOf(`\n${name}:`)
+    if (at < 0) return undefined
+    const begin = at + name.length + 2
+    return text.slice(begin, text.indexOf("\n", begin)).trim()
+  }
   // Uid: real, effective, saved, file system.
   const uid = Number(field("Uid")?.split("\t")[1] ?? -1)
   let cpus = 0
