@@ -145,8 +145,8 @@ function contradictions(options: RunOptions): void {
   if (found) throw new EngineError("USAGE", `cannot use ${found[1]}`)
 }
 
-function variables(options: ProcessOptions, { env, ...at }: Surroundings): string[] {
-  const inherit = (key: string) => env[key]
+function variables(options: ProcessOptions, at: Surroundings): string[] {
+  const inherit = (key: string) => at.env[key]
   const fromFiles = options["env-file"].flatMap((path) => linesOf("--env-file", path, at, inherit))
   const given = options.env.flatMap((text) => {
     const value = text.includes("=") ? "" : inherit(text)

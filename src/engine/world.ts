@@ -11,6 +11,7 @@
 
 import { linkSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
+import { hex } from "../base/hex.ts"
 import { locateExecutor } from "../executor/locate.ts"
 import { withLock } from "../executor/lock.ts"
 import { readHost } from "../host/host.ts"
@@ -80,7 +81,7 @@ export function makeWorld({ root = DEFAULT_ROOT, runRoot, executor }: OpenOption
 
 /** The global crypto: loading node:crypto would cost a third as much as the whole start. */
 const random = (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes))
-const randomId = (): string => Buffer.from(random(16)).toString("hex")
+const randomId = (): string => hex(random(16))
 
 /** The first call makes the value, every later one has it. */
 function once<T>(make: () => T): () => T {
@@ -91,7 +92,12 @@ function once<T>(make: () => T): () => T {
   }
 }
 
-const trimmed = (path: string): string => path.replace(/(?<=.)\/+$/, "")
+/** Without slashes at the end. */
+function trimmed(path: string): string {
+  let end = path.length
+  while (end > 1 && path[end - 1] === "/") end--
+  return path.slice(0, end)
+}
 
 /** The root's own id, made once: link(2) fails if somebody else was faster, and then theirs counts. */
 function makeId(state: string, id: string): void {

@@ -334,11 +334,12 @@ function hierarchies(
   { groups }: Grouped,
   { cgroups: { controllers } }: Host,
 ): readonly { readonly name: string; readonly options: readonly string[] }[] {
-  const byMount = Map.groupBy(
-    Object.keys(groups).filter((name) => controllers[name] !== undefined),
-    (name) => controllers[name] ?? "",
-  )
-  return [...byMount].map(([mount, options]) => ({ name: mount.slice(mount.lastIndexOf("/") + 1), options }))
+  const byMount: Record<string, string[]> = {}
+  for (const name of Object.keys(groups)) {
+    const mount = controllers[name]
+    if (mount !== undefined) byMount[mount] = [...(byMount[mount] ?? []), name]
+  }
+  return Object.entries(byMount).map(([mount, options]) => ({ name: mount.slice(mount.lastIndexOf("/") + 1), options }))
 }
 
 function frameOf(
@@ -365,7 +366,7 @@ function frameOf(
     logBytes: log.maxBytes,
     logFiles: log.maxFiles,
     control: `${runDirectory}/control`,
-    detachKeys: Uint8Array.from(placement.detachKeys),
+    detachKeys: new Uint8Array(placement.detachKeys),
     announce: placement.announce,
     failed: extras.failed ?? [],
     report: extras.report,

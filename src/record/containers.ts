@@ -20,6 +20,7 @@
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
+import { hex } from "../base/hex.ts"
 import type { Config } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
@@ -99,7 +100,7 @@ export async function createRecord(store: Store, { request, created, ownIds, ran
       "INVALID_VALUE",
       `cannot name a container ${JSON.stringify(request.name.slice(0, 80))}: a name has letters, digits, "_", "." and "-", begins with a letter or digit, and has 2 to 255 of them`,
     )
-  const id = Buffer.from(random(32)).toString("hex")
+  const id = hex(random(32))
   const creator = { ...ownMark(), boot: store.boot }
   const record = (name: string): Container => ({
     version: VERSION,

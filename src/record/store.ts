@@ -41,18 +41,12 @@ export const nameLink = ({ root }: Pick<Store, "root">, name: string): string =>
  */
 export function makeRoots(root: string, run: string): void {
   for (const directory of [root, `${root}/containers`, `${root}/names`, `${root}/ids`, `${root}/staging`, run]) {
+    // Mostly all are there, and an error that is thrown costs ten times a look.
+    if (existsSync(directory)) continue
     try {
-      mkdirSync(directory, { mode: 0o700 })
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
     } catch (error) {
-      if (codeOf(error) !== "EEXIST") {
-        // Parents are made too, but only where they are missing: a mkdir costs less than a look.
-        if (codeOf(error) !== "ENOENT") throw unusable(directory, error)
-        try {
-          mkdirSync(directory, { recursive: true, mode: 0o700 })
-        } catch (deeper) {
-          throw unusable(directory, deeper)
-        }
-      }
+      throw unusable(directory, error)
     }
   }
   if (!existsSync(`${root}/skeleton`)) makeSkeleton(root)

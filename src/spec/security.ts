@@ -38,10 +38,9 @@ export const THERMAL = "/sys/devices/system/cpu/cpu0/thermal_throttle"
 
 function masked(host: Host): readonly string[] {
   if (host.paths[THERMAL]?.kind !== "directory") return MASKED
-  return [
-    ...MASKED,
-    ...Array.from({ length: host.cpus }, (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`),
-  ]
+  const paths = [...MASKED]
+  for (let cpu = 0; cpu < host.cpus; cpu++) paths.push(`/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`)
+  return paths
 }
 
 function seccomp(request: Request, capabilities: readonly string[], host: Host): Seccomp | undefined {
