@@ -14,7 +14,7 @@ import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
 import { devicesBelow } from "../host/devices.ts"
-import { requireRoot } from "../host/host.ts"
+import { requirePower } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
 import { canIdmap } from "../model/idmap.ts"
 import type { Config } from "../model/oci.ts"
@@ -123,7 +123,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   checkRequest(request)
   refuseEmpty(request.rootfs)
   const host = { ...hostFor(world, request), ...options.corrected }
-  requireRoot(host, "run a container")
+  requirePower(host, "run a container")
   const own = userNamespace(request, host).own
   const draft = await createRecord(world.store(), {
     request,

@@ -2,9 +2,21 @@ import { expect, test } from "bun:test"
 import { cgroupsFrom } from "./cgroups.ts"
 import { parseMountinfo } from "./mountinfo.ts"
 
-/** What is found on a host with these texts. `files`: what can be read besides. */
-const found = (mountinfo: string, self: string, files: Record<string, string> = {}, root = true) =>
-  cgroupsFrom({ mounts: parseMountinfo(mountinfo), self, root, read: (path) => files[path] })
+/** What is found on a host with these texts. `files`: what can be read besides. `namespace`: not the machine's own. */
+const found = (
+  mountinfo: string,
+  self: string,
+  files: Record<string, string> = {},
+  { root = true, namespace = 4026531835 } = {},
+) =>
+  cgroupsFrom({
+    mounts: parseMountinfo(mountinfo),
+    self,
+    namespace: `cgroup:[${namespace}]`,
+    root,
+    read: (path) => files[path],
+  })
+const INSIDE = { namespace: 4026532500 }
 
 const V2 =
   "35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot"
@@ -32,7 +44,7 @@ test("v2 without root: what was delegated to our own group", () => {
     V2,
     SESSION,
     { [`/sys/fs/cgroup${group}/cgroup.controllers`]: "memory pids" },
-    false,
+    { root: false },
   )
   expect({ mode, base, names: Object.keys(controllers) }).toEqual({
     mode: "v2",
@@ -83,21 +95,42 @@ test("hybrid counts as v1; two controllers can share a tree; the v2 tree is know
 })
 
 test("inside docker on v2: mounted read-only, so there are no limits to give", () => {
-  expect(found(V2.replace(" rw,nosuid", " ro,nosuid"), "0::/\n")).toEqual({
+  expect(found(V2.replace(" rw,nosuid", " ro,nosuid"), "0::/\n", {}, INSIDE)).toEqual({
     mode: "none",
+    why: "/sys/fs/cgroup is read-only",
     controllers: {},
     base: {},
     own: {},
   })
 })
-test("inside privileged docker on v2: its own cgroup namespace looks like a root", () => {
-  const { mode, base } = found(V2, "0::/\n", { "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids" })
-  expect({ mode, base }).toEqual({ mode: "v2", base: { "/sys/fs/cgroup": "/" } })
+test("inside privileged docker on v2: its own cgroup namespace looks like a root, and is none", () => {
+  const files = { "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids" }
+  const { mode, base, nested } = found(V2, "0::/\n", files, INSIDE)
+  expect({ mode, base, nested }).toEqual({ mode: "v2", base: { "/sys/fs/cgroup": "/" }, nested: true })
+  expect(found(V2, "0::/\n", files).nested).toBeUndefined()
+})
+test("inside privileged docker on v1, with a cgroup namespace and without", () => {
+  const v1 = "50 40 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
+  expect(found(v1, "4:memory:/\n", {}, INSIDE)).toMatchObject({ mode: "v1", nested: true })
+  expect(found(v1, "4:memory:/\n").nested).toBeUndefined()
+  const docker = "50 40 0:33 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
+  expect(found(docker, "4:memory:/docker/abc\n")).toMatchObject({ mode: "v1", nested: true })
 })
 test("inside docker on v1 without a cgroup namespace, and not root: the mount shows our own group already", () => {
   const docker = "50 40 0:33 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
-  expect(found(docker, "4:memory:/docker/abc/inner\n", {}, false).base).toEqual({ "/sys/fs/cgroup/memory": "/inner" })
-  expect(found(docker, "4:memory:/docker/abc\n", {}, false).base).toEqual({ "/sys/fs/cgroup/memory": "/" })
+  const base = (self: string) => found(docker, self, {}, { root: false }).base
+  expect(base("4:memory:/docker/abc/inner\n")).toEqual({ "/sys/fs/cgroup/memory": "/inner" })
+  expect(base("4:memory:/docker/abc\n")).toEqual({ "/sys/fs/cgroup/memory": "/" })
+})
+test("a cgroup namespace that still sees the mount from outside: nothing there is its own, unless nothing is delegated", () => {
+  const files = { "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids" }
+  const outside = V2.replace(" / /sys", " /../.. /sys")
+  expect(found(outside, "0::/\n", files, INSIDE)).toMatchObject({
+    mode: "none",
+    why: "/sys/fs/cgroup belongs to another cgroup namespace than ours",
+  })
+  const undelegated = found(outside.replace("rw,nsdelegate", "rw"), "0::/\n", files, INSIDE)
+  expect({ mode: undelegated.mode, nested: undelegated.nested }).toEqual({ mode: "v2", nested: undefined })
 })
 
 test("WSL 2: a v2 tree without controllers beside v1 trees directly below /sys/fs/cgroup", () => {
@@ -110,5 +143,8 @@ test("WSL 2: a v2 tree without controllers beside v1 trees directly below /sys/f
 })
 
 test("no cgroup file system at all", () => {
-  expect(found("21 1 8:1 / / rw - ext4 /dev/sda1 rw", "").mode).toBe("none")
+  expect(found("21 1 8:1 / / rw - ext4 /dev/sda1 rw", "")).toMatchObject({
+    mode: "none",
+    why: "no cgroup file system is mounted",
+  })
 })

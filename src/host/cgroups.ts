@@ -11,7 +11,8 @@
  *
  * A mount shows a part of its tree: `root` in mountinfo. In a container without a cgroup namespace that is the
  * container's own group, and /proc/self/cgroup names the same group from the machine's root: so the way from the mount
- * point to our group is the second without the first.
+ * point to our group is the second without the first. In a cgroup namespace both begin at the namespace's own group, so what looks
+ * like the root of everything is `nested` in somebody's tree; a mount made outside the namespace shows `/..`, more than is ours.
  *
  * Read on: mountinfo.ts, plan/cgroups.ts. cgroups(7); systemd, "Control Group APIs and Delegation".
  */
@@ -44,6 +45,8 @@ export interface CgroupSources {
   readonly mounts: readonly MountInfo[]
   /** /proc/self/cgroup. */
   readonly self: string
+  /** The link /proc/self/ns/cgroup; undefined on a kernel without cgroup namespaces. */
+  readonly namespace: string | undefined
   /** Whether we are root, who may make groups anywhere. */
   readonly root: boolean
   /** The text of a small file; undefined if it cannot be read. */
@@ -71,14 +74,24 @@ function below(mount: MountInfo, group: string): string {
 /** Joins a mount point and a way below it. */
 export const groupPath = (point: string, group: string): string => (group === "/" ? point : `${point}${group}`)
 
-export function cgroupsFrom({ mounts, self, root, read }: CgroupSources): Cgroups {
+/** The machine's own cgroup namespace, as the kernel numbers it. @see Linux include/linux/proc_ns.h, PROC_CGROUP_INIT_INO */
+const MACHINES_NAMESPACE = "cgroup:[4026531835]"
+
+/** Another cgroup namespace's tree: with `nsdelegate` nobody may be moved in or out, and only what is below our own namespace is ours. */
+const isForeign = ({ type, root, superOptions }: MountInfo): boolean =>
+  type === "cgroup2" && root.startsWith("/..") && superOptions.includes("nsdelegate")
+
+export function cgroupsFrom({ mounts, self, namespace, root, read }: CgroupSources): Cgroups {
   const groups = parseSelf(self)
-  // A tree that is mounted read-only, as in most containers, cannot be used; the usual place wins over a copy elsewhere.
+  // The usual place wins over a copy elsewhere.
   const usual = ({ point }: MountInfo): number =>
     point === "/sys/fs/cgroup" || point.startsWith("/sys/fs/cgroup/") ? 0 : 1
-  const usable = mounts
-    .filter(({ type, options }) => (type === "cgroup" || type === "cgroup2") && !options.includes("ro"))
-    .sort((a, b) => usual(a) - usual(b))
+  const all = mounts.filter(({ type }) => type === "cgroup" || type === "cgroup2").sort((a, b) => usual(a) - usual(b))
+  // A tree that is mounted read-only, as in most containers, cannot be used.
+  const usable = all.filter((mount) => !mount.options.includes("ro") && !isForeign(mount))
+  // Namespaces came with Linux 4.6; before that only a mount can show less than all.
+  const inside = namespace !== undefined && namespace !== MACHINES_NAMESPACE
+  const isNested = ({ root }: MountInfo): boolean => !root.startsWith("/..") && (inside || root !== "/")
 
   const base: Record<string, string> = {}
   const own: Record<string, string> = {}
@@ -97,6 +110,7 @@ export function cgroupsFrom({ mounts, self, root, read }: CgroupSources): Cgroup
       place(mount, word)
     }
   }
+  const nested = (mount: MountInfo | undefined) => mount !== undefined && isNested(mount) && { nested: true as const }
   const v2 = usable.find(({ type }) => type === "cgroup2")
   if (v2) place(v2, "")
   const unified = v2 ? { unified: v2.point } : {}
@@ -105,8 +119,15 @@ export function cgroupsFrom({ mounts, self, root, read }: CgroupSources): Cgroup
   const inV1 = Object.keys(controllers).filter((name) => V1_CONTROLLERS.has(name))
   // Some programs mount a lone net_cls beside a v2 tree, and a hybrid v2 tree may hold a lone rdma: the ones that limit decide.
   if (v2 && (inV1.length === 0 || inV2.some((name) => LIMITING.has(name))))
-    return { mode: "v2", ...unified, controllers: Object.fromEntries(inV2.map((name) => [name, v2.point])), base, own }
-  if (inV1.length === 0) return { mode: "none", controllers: {}, base: {}, own: {} }
+    return {
+      mode: "v2",
+      ...unified,
+      ...nested(v2),
+      controllers: Object.fromEntries(inV2.map((name) => [name, v2.point])),
+      base,
+      own,
+    }
+  if (inV1.length === 0) return { mode: "none", why: whyNone(all), controllers: {}, base: {}, own: {} }
 
   const point = controllers.cpuset
   const cpuset = point === undefined ? undefined : groupPath(point, base[point]!)
@@ -116,9 +137,17 @@ export function cgroupsFrom({ mounts, self, root, read }: CgroupSources): Cgroup
   return {
     mode: "v1",
     ...unified,
+    ...nested(usable.find(({ type }) => type === "cgroup")),
     controllers,
     base,
     own,
     ...(cpus !== undefined && mems !== undefined && { cpuset: { cpus, mems } }),
   }
+}
+
+function whyNone(all: readonly MountInfo[]): string {
+  const [mount] = all
+  if (mount === undefined) return "no cgroup file system is mounted"
+  if (isForeign(mount)) return `${mount.point} belongs to another cgroup namespace than ours`
+  return `${mount.point} is read-only`
 }

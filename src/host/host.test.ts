@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { kernelOf, parseLimits, parseStatus, readHost, requireRoot } from "./host.ts"
+import { kernelOf, parseLimits, parseStatus, readHost, requirePower, requireRoot } from "./host.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "mc-host-"))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -43,6 +43,29 @@ test("without root, one says so", () => {
     "cannot run a container: this needs root, and we are uid 1000",
   )
   requireRoot({ uid: 0 }, "run a container")
+})
+
+test("what a container has by default is not enough to make containers, and it is said which", () => {
+  const all = (1n << 41n) - 1n
+  const told = (host: Partial<Parameters<typeof requirePower>[0]>) => () =>
+    requirePower({ uid: 0, capabilities: all, ...host }, "run a container")
+  expect(told({})).not.toThrow()
+  expect(told({ uid: 1000, confined: true })).toThrow("this needs root")
+  expect(told({ confined: true, capabilities: 0n })).toThrow(
+    "cannot run a container: we are in a user namespace, whose root may neither mount a container's layers nor give it ids of its own",
+  )
+  expect(told({ capabilities: all & ~(1n << 21n) })).toThrow(
+    "cannot run a container: we have no CAP_SYS_ADMIN, so we may not mount anything",
+  )
+})
+
+test("in a user namespace we are confined", () => {
+  expect(readHost([]).confined).toBeUndefined()
+  const script = `import { readHost } from ${JSON.stringify(new URL("./host.ts", import.meta.url).pathname)}
+    console.log(readHost([]).confined)`
+  expect(execFileSync("unshare", ["--user", "--map-root-user", process.execPath, "-e", script]).toString()).toBe(
+    "true\n",
+  )
 })
 
 test("this machine is what its own tools say", () => {

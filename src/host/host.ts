@@ -11,7 +11,7 @@
  * Read on: cgroups.ts, paths.ts, model/host.ts.
  */
 
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, readlinkSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
 import { cgroupsFrom } from "./cgroups.ts"
@@ -26,6 +26,18 @@ function read(path: string): string | undefined {
     return undefined
   }
 }
+
+/** Where a symbolic link leads, or undefined if there is none. */
+function link(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** The machine's first user namespace, as the kernel numbers it. @see Linux include/linux/proc_ns.h, PROC_USER_INIT_INO */
+const MACHINES_USERS = "user:[4026531837]"
 
 /**
  * @param paths what the plan will mention: rootfs, layers, volume sources, devices. Absolute; each becomes a key of `paths`.
@@ -51,11 +63,18 @@ export function readHost(paths: readonly string[]): Host {
     cpus,
     seccomp,
     memory: Number(/^MemTotal:\s*(\d+) kB/m.exec(read("/proc/meminfo") ?? "")?.[1] ?? 0) * 1024,
-    cgroups: cgroupsFrom({ mounts, self: read("/proc/self/cgroup") ?? "", root: uid === 0, read }),
+    cgroups: cgroupsFrom({
+      mounts,
+      self: read("/proc/self/cgroup") ?? "",
+      namespace: link("/proc/self/ns/cgroup"),
+      root: uid === 0,
+      read,
+    }),
     userNamespaces: Number(read("/proc/sys/user/max_user_namespaces") ?? 0) > 0,
     hardLimits: parseLimits(read("/proc/self/limits") ?? ""),
     lsm: lsmOf(),
     ipv6: existsSync("/proc/net/if_inet6"),
+    ...((link("/proc/self/ns/user") ?? MACHINES_USERS) !== MACHINES_USERS && { confined: true }),
     paths: Object.fromEntries([...new Set(paths)].map((path) => [path, pathFacts(path, mounts)])),
   }
 }
@@ -67,6 +86,27 @@ export function requireRoot({ uid }: Pick<Host, "uid">, what: string): void {
 }
 
 /** @param name as Node spells it. */
+/** CAP_SYS_ADMIN of capabilities(7): mounts and namespaces. */
+const SYS_ADMIN = 1n << 21n
+
+/**
+ * Makes sure that we can make containers here at all: the things that no step could do without, told before any is tried.
+ * @throws {EngineError} `NOT_ROOT`; `HOST_LACKS` in a user namespace of somebody's, or without CAP_SYS_ADMIN: both are what a container
+ *   has by default, ours too.
+ */
+export function requirePower(host: Pick<Host, "uid" | "confined" | "capabilities">, what: string): void {
+  requireRoot(host, what)
+  const outer = "if this is a container: start it with --privileged"
+  if (host.confined)
+    throw new EngineError(
+      "HOST_LACKS",
+      `cannot ${what}: we are in a user namespace, whose root may neither mount a container's layers nor give it ids of its own`,
+      outer,
+    )
+  if (!(host.capabilities & SYS_ADMIN))
+    throw new EngineError("HOST_LACKS", `cannot ${what}: we have no CAP_SYS_ADMIN, so we may not mount anything`, outer)
+}
+
 function arch(name: string): Host["arch"] {
   if (name === "x64") return "x86_64"
   if (name === "arm64") return "aarch64"

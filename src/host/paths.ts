@@ -38,7 +38,7 @@ export function pathFacts(path: string, mounts: readonly MountInfo[]): PathFacts
     try {
       const mountId = Number(/^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1])
       const mount = mounts.find(({ id }) => id === mountId)
-      const held = { filesystem: mount?.type ?? "unknown", locked: mount ? attributesOf(mount) : 0 }
+      const held = { ...shown(mount), locked: mount ? attributesOf(mount) : 0 }
       if (missing) return { kind: "missing", ...held, mode: 0, uid: 0, gid: 0 }
       const stat = fstatSync(fd)
       const kind = kindOf(stat)
@@ -46,7 +46,7 @@ export function pathFacts(path: string, mounts: readonly MountInfo[]): PathFacts
       return {
         kind,
         ...held,
-        ...(below.length > 0 && { submounts: below.map(({ point, type }) => ({ path: point, filesystem: type })) }),
+        ...(below.length > 0 && { submounts: below.map((one) => ({ path: one.point, ...shown(one) })) }),
         ...((kind === "character" || kind === "block") && { device: device(stat.rdev) }),
         mode: stat.mode & 0o7777,
         uid: stat.uid,
@@ -57,6 +57,12 @@ export function pathFacts(path: string, mounts: readonly MountInfo[]): PathFacts
     }
   }
 }
+
+/** A mount that shows other owners than the disk cannot be shifted once more: the kernel says EPERM. */
+const shown = (mount: MountInfo | undefined): Pick<PathFacts, "filesystem" | "idmap"> => ({
+  filesystem: mount?.type ?? "unknown",
+  ...(mount?.options.includes("idmapped") && { idmap: false }),
+})
 
 const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
 

@@ -24,6 +24,8 @@ export interface Host {
   readonly lsm: { readonly apparmor: boolean; readonly selinux: boolean }
   readonly ipv6: boolean
   readonly seccomp: boolean
+  /** We are in a user namespace that is not the machine's first: root here is nobody to what belongs to the machine. Absent: we are not. */
+  readonly confined?: true
   /** Facts per path that a plan mentions: rootfs, layers, volume sources, devices. Keyed by the path as given in the config. */
   readonly paths: Readonly<Record<string, PathFacts>>
 }
@@ -32,9 +34,16 @@ export interface Cgroups {
   /**
    * - `v2`: one hierarchy at `unified`.
    * - `v1`: every controller in a v1 hierarchy (also "hybrid", where a v2 hierarchy without controllers exists besides).
-   * - `none`: no usable cgroup file system: no limits.
+   * - `none`: no usable cgroup file system: no limits. `why` says what is in the way.
    */
   readonly mode: "v2" | "v1" | "none"
+  /** Mode `none` only: a clause for people, like "/sys/fs/cgroup is read-only". */
+  readonly why?: string
+  /**
+   * What looks like the root of the hierarchies is a group of somebody's: we are in a container, or in a cgroup namespace. It may have limits
+   * above ours and hold processes, and what we may do there is not certain. Absent: the root is the machine's.
+   */
+  readonly nested?: true
   /** Mount point of the v2 hierarchy, also on a hybrid host. */
   readonly unified?: string
   /**
@@ -56,8 +65,10 @@ export interface PathFacts {
   readonly kind: "directory" | "file" | "character" | "block" | "fifo" | "socket" | "missing"
   /** As /proc/self/mountinfo spells it: `ext4`, `overlay`, `tmpfs`, `devtmpfs` … of the mount that holds the path. */
   readonly filesystem: string
-  /** File system types of the mounts below the path, for a recursive bind. Absent: none. */
-  readonly submounts?: readonly { readonly path: string; readonly filesystem: string }[]
+  /** This very mount cannot be shown with other ids, though its type can: it is so already, or the kernel has refused it. */
+  readonly idmap?: false
+  /** The mounts below the path, for a recursive bind. Absent: none. */
+  readonly submounts?: readonly { readonly path: string; readonly filesystem: string; readonly idmap?: false }[]
   /** Of a device node. */
   readonly device?: readonly [major: number, minor: number]
   readonly mode: number

@@ -9,6 +9,8 @@
  * @see mount_setattr(2), "ID-mapped mounts"; Linux fs/namespace.c, can_idmap_mount()
  */
 
+import type { PathFacts } from "./host.ts"
+
 type Kernel = readonly [major: number, minor: number]
 
 /**
@@ -40,6 +42,10 @@ export function canIdmap(filesystem: string, kernel: Kernel): boolean {
   const since = Object.hasOwn(SINCE, filesystem) ? SINCE[filesystem] : undefined
   return since !== undefined && atLeast(kernel, since)
 }
+
+/** Whether what lies at a path can be shown with other ids: its file system can, and its mount does not do so already. */
+export const canShift = ({ filesystem, idmap }: Pick<PathFacts, "filesystem" | "idmap">, kernel: Kernel): boolean =>
+  idmap !== false && canIdmap(filesystem, kernel)
 
 /** Whether this kernel can show image layers with a container's own ids. */
 export const canShiftLayers = (kernel: Kernel): boolean => atLeast(kernel, OVERLAY_IDMAP)

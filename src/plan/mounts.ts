@@ -17,7 +17,7 @@
 import { EngineError } from "../base/errors.ts"
 import { ATTR, type Options, PROPAGATION, readOptions } from "../formats/mount/options.ts"
 import type { Host, PathFacts } from "../model/host.ts"
-import { canIdmap } from "../model/idmap.ts"
+import { canShift } from "../model/idmap.ts"
 import type { Config, Mount, NamespaceType } from "../model/oci.ts"
 import type { Step } from "./step.ts"
 
@@ -240,11 +240,9 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted, own
       "drop uidMappings, or give the container a user namespace",
     )
 
-  const can = (filesystem: string): boolean => canIdmap(filesystem, host.kernel)
+  const can = (place: Pick<PathFacts, "filesystem" | "idmap">): boolean => canShift(place, host.kernel)
   const submounts = options.recursive ? (facts?.submounts ?? []) : []
-  const misfits = [facts, ...submounts].filter(
-    (place): place is PathFacts => place !== undefined && !can(place.filesystem),
-  )
+  const misfits = [facts, ...submounts].filter((place): place is PathFacts => place !== undefined && !can(place))
   const clone = (path: string, recursive: boolean, idmap: boolean, gives: string): Step => ({
     phase: "parent",
     op: "clone-mount",
@@ -271,8 +269,8 @@ function bind(mount: Mount, options: Options, slot: string, { host, shifted, own
     `${destination.replace(/\/$/, "")}${path.slice(source === "/" ? 0 : source.length)}`
   return {
     parent: [
-      clone(source, false, facts === undefined || can(facts.filesystem), slot),
-      ...inner.map(({ path, filesystem }, index) => clone(path, false, can(filesystem), `${slot}_${index}`)),
+      clone(source, false, facts === undefined || can(facts), slot),
+      ...inner.map((place, index) => clone(place.path, false, can(place), `${slot}_${index}`)),
     ],
     child: [
       top,

@@ -14,7 +14,7 @@
 
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
-import { canIdmap, canShiftLayers } from "../model/idmap.ts"
+import { canShift, canShiftLayers } from "../model/idmap.ts"
 import type { IdMapping, Namespace, NamespaceType } from "../model/oci.ts"
 import type { Request } from "../model/request.ts"
 
@@ -55,12 +55,12 @@ export function userNamespace(
     throw lacks(
       `kernel ${host.kernelRelease} is older than 5.19, the first that can shift the owners of a root file system`,
     )
-  const filesystem = host.paths[request.rootfs]?.filesystem
-  if (filesystem !== undefined && !canIdmap(filesystem, host.kernel))
+  const root = host.paths[request.rootfs]
+  if (root !== undefined && !canShift(root, host.kernel))
     return {
       own: false,
       warnings: [
-        `${request.rootfs} lies on ${filesystem}, whose owners cannot be shifted: root in the container is root of the host (as with --userns host)`,
+        `${request.rootfs} lies on ${root.filesystem}, whose owners cannot be shifted: root in the container is root of the host (as with --userns host)`,
       ],
     }
   return {
