@@ -29,6 +29,7 @@ export const ANSWERS = {
   EXECUTOR_FAILED: { exit: 125, http: 500, about: "the executor could not be started or broke off" },
   COMMAND_NOT_FOUND: { exit: 127, http: 400, about: "the program to run is not in the container" },
   COMMAND_NOT_EXECUTABLE: { exit: 126, http: 400, about: "the program to run cannot be executed" },
+  OUTPUT_FAILED: { exit: 125, http: 500, about: "what was to be printed could not be written" },
   TIMED_OUT: { exit: 1, http: 500, about: "what was waited for did not happen in time" },
   SEVERAL: { exit: 1, http: 500, about: "several things failed; each is told" },
 } as const

@@ -11,6 +11,7 @@
 import { EngineError } from "../base/errors.ts"
 import { type Io, wantsColour } from "./io.ts"
 import { paint } from "./print/colour.ts"
+import { visible } from "./print/table.ts"
 
 /** What a fault of our own answers: the engine's failure, as Docker's 125. */
 const FAULT_EXIT = 125
@@ -28,8 +29,8 @@ export function tell(error: unknown, io: Io, debug = Boolean(io.env.MINICONTAINE
     : debug
       ? undefined
       : "this is a fault of minicontainer; MINICONTAINER_DEBUG=1 shows where"
-  say(io, "red", known ? `${message} ${brush(io).dim(`[${error.code}]`)}` : message)
-  if (hint) io.write("stderr", `  ${brush(io).dim(`hint: ${hint}`)}\n`)
+  say(io, "red", message, known ? ` ${brush(io).dim(`[${error.code}]`)}` : "")
+  if (hint) io.write("stderr", `  ${brush(io).dim(`hint: ${visible(hint)}`)}\n`)
   if (debug && error instanceof Error) io.write("stderr", `${traces(error)}\n`)
   return known ? error.answer.exit : FAULT_EXIT
 }
@@ -39,9 +40,10 @@ export function warn(io: Io, line: string): void {
   say(io, "yellow", `warning: ${line}`)
 }
 
-function say(io: Io, colour: "red" | "yellow", message: string): void {
+/** One line, whatever names and values of strangers stand in it. */
+function say(io: Io, colour: "red" | "yellow", message: string, behind = ""): void {
   const { bold, [colour]: name } = brush(io)
-  io.write("stderr", `${bold(name("minicontainer:"))} ${message}\n`)
+  io.write("stderr", `${bold(name("minicontainer:"))} ${visible(message)}${behind}\n`)
 }
 
 const brush = (io: Io) => paint(wantsColour(io, "stderr"))

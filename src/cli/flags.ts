@@ -27,6 +27,8 @@ export interface About {
   readonly refuse?: string
   /** Values that a refused flag may have all the same, because they ask for what is so anyway: `no` of `--restart`. */
   readonly harmless?: readonly string[]
+  /** An empty value means that the flag was not given, as with Docker's plain texts: `--name "$NAME"` in a script. */
+  readonly blank?: true
 }
 
 export interface Flag<T> extends About {
@@ -73,7 +75,7 @@ function scalar<T, P>(kind: string, word: string, parse: (text: string, row: P) 
       repeats: false,
       initial: row.otherwise,
       ...(row.otherwise !== undefined && { unless: String(row.otherwise) }),
-      take: (_: unknown, text: string) => parse(text, row),
+      take: (_: unknown, text: string) => (row.blank && text === "" ? row.otherwise : parse(text, row)),
     }
     return flag as Flag<typeof row extends { readonly otherwise: T } ? T : T | undefined>
   }
@@ -137,7 +139,7 @@ export function choice<const W extends string>(
     if (known) throw new BadValue(known[1], hint, "UNSUPPORTED")
     throw new BadValue("not a value that it knows", hint)
   }
-  return scalar<W, unknown>("choice", row.of.join("|"), parse)(row) as Flag<W | undefined>
+  return scalar<W, unknown>("choice", row.of.join("|"), parse)({ ...row, blank: true }) as Flag<W | undefined>
 }
 const oneOf = (words: readonly string[]) => words.join(" or ").replaceAll(/ or (?=.* or )/g, ", ")
 

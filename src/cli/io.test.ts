@@ -48,3 +48,30 @@ test("from source, the command starts itself again by its interpreter and its sc
   const { stdout } = Bun.spawnSync([process.execPath, path])
   expect(JSON.parse(stdout.toString())).toEqual([process.execPath, path])
 })
+
+test("a full disk is no fault of ours: one line says so", () => {
+  const { exitCode, stderr } = Bun.spawnSync([
+    "bash",
+    "-c",
+    '"$@" >/dev/full',
+    "bash",
+    ...command(`process.exitCode = await main(["version"], io, async () => ({}))`),
+  ])
+  expect([exitCode, stderr.toString()]).toEqual([
+    125,
+    "minicontainer: cannot write to stdout: no space left on device [OUTPUT_FAILED]\n",
+  ])
+})
+
+test("a file without an end is read up to the limit, a pipe to its end", () => {
+  const read = (path: string) =>
+    `try { console.log(io.readFile("${path}", 70000).length) } catch (e) { console.log(e.code) }`
+  const { stdout } = Bun.spawnSync([
+    "bash",
+    "-c",
+    'head -c 70000 /dev/zero | "$@"',
+    "bash",
+    ...command(`${read("/dev/stdin")}; ${read("/dev/zero")}; ${read("/dev/null")}; ${read("/")}`),
+  ])
+  expect(stdout.toString()).toBe("70000\nEFBIG\n0\nEISDIR\n")
+})

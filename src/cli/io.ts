@@ -9,7 +9,8 @@
  * Read on: main.ts.
  */
 
-import { fstatSync, readFileSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs"
+import { EngineError } from "../base/errors.ts"
 
 export type Output = "stdout" | "stderr"
 
@@ -24,8 +25,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Absolute: what relative paths on the command line are relative to. */
   readonly cwd: string
-  /** @throws Node's error with a `code`. */
-  readFile(path: string): Uint8Array
+  /** Never more than `limit` bytes. @throws Node's error with a `code`; `EFBIG` for a file that has more. */
+  readFile(path: string, limit: number): Uint8Array
   /** Milliseconds since 1970. */
   now(): number
   /** The argv that starts this command again: what the executor becomes to tell of a failed step. */
@@ -62,7 +63,7 @@ export function stdio(): Io {
     get cwd() {
       return process.cwd()
     },
-    readFile: (path) => readFileSync(path),
+    readFile: readBounded,
     now: () => Date.now(),
     get self() {
       // A compiled command is its own interpreter; its script lies in a file system that only it can see.
@@ -86,8 +87,37 @@ function writeWhole(to: Output, data: string | Uint8Array): void {
       if (code === "EAGAIN") pause(5)
       else if (to === "stderr") return
       else if (code === "EPIPE") throw new BrokenPipe("stdout", { cause: error })
-      else throw error
+      else throw unwritten(code, error)
     }
+  }
+}
+
+/** write(2), "Errors". */
+const CAUSES: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on device",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file would be too large",
+  EIO: "input/output error",
+  EBADF: "it is not open for writing",
+}
+const unwritten = (code: string | undefined, cause: unknown): EngineError =>
+  new EngineError("OUTPUT_FAILED", `cannot write to stdout: ${CAUSES[code ?? ""] ?? code}`, undefined, { cause })
+
+/** Of a pipe or a device nobody knows the size before: so it is read up to the limit, and one byte more to see that it ends. */
+function readBounded(path: string, limit: number): Uint8Array {
+  const fd = openSync(path, "r")
+  try {
+    const pieces: Uint8Array[] = []
+    for (let left = limit + 1; left > 0; ) {
+      const piece = new Uint8Array(Math.min(left, 1 << 16))
+      const length = readSync(fd, piece)
+      if (length === 0) return Buffer.concat(pieces)
+      pieces.push(piece.subarray(0, length))
+      left -= length
+    }
+    throw Object.assign(new Error(`EFBIG: file too large, read '${path}'`), { code: "EFBIG" })
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -65,6 +65,11 @@ describe("the door", () => {
   roots("ps", {}, {})
   roots("--root /a --run-root=/b ps", { MINICONTAINER_ROOT: "/c" }, { root: "/a", runRoot: "/b" })
   roots("ps", { MINICONTAINER_ROOT: "/c", MINICONTAINER_RUN_ROOT: "/d" }, { root: "/c", runRoot: "/d" })
+  roots("--root here --run-root ../run ps", {}, { root: "/home/me/here", runRoot: "/home/run" })
+  check('--root "" rm --all --force', {
+    status: 125,
+    stderr: 'minicontainer: cannot use --root "": it names nothing\n  hint: is a variable empty?\n',
+  })
 
   test("a wrong flag opens no engine", async () => expect((await play(words("ps --nonsense"))).roots).toBeUndefined())
 
@@ -79,6 +84,12 @@ describe("the door", () => {
   test("with --debug it shows where", async () => {
     const { stderr } = await play(["--debug", "info"], fault)
     expect(stderr).toContain("main.test.ts")
+  })
+  test("an error is one line, and no name in it moves the cursor", async () => {
+    const { stderr } = await play(["stop", "a\nb\x1b[2J"], {
+      engine: { stop: (name) => Promise.reject(notFound(name)) },
+    })
+    expect(withoutCodes(stderr)).toBe("minicontainer: cannot find container a\\x0ab\\x1b[2J: no such name or id\n")
   })
   test("colour on a terminal only, and not against NO_COLOR", async () => {
     const red =

@@ -10,19 +10,21 @@
  * Read on: commands.ts; command.ts, what a page is; io.ts, what it may touch.
  */
 
+import { resolve } from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import type { Engine } from "../engine/types.ts"
 import { COMMANDS, find } from "./commands.ts"
 import { tell } from "./failure.ts"
-import { bool, type OptionsOf, text } from "./flags.ts"
+import { bool, type OptionsOf, parsed } from "./flags.ts"
 import { BrokenPipe, type Io } from "./io.ts"
 import { didYouMean } from "./nearest.ts"
 import { parse, quoted } from "./parse.ts"
+import { fileName } from "./values/files.ts"
 
 /** Options in front of the command. */
 export const GLOBAL_FLAGS = {
-  root: text({ value: "DIR", about: "Where containers are kept (MINICONTAINER_ROOT)" }),
-  "run-root": text({ value: "DIR", about: "Where what ends with the machine is kept (MINICONTAINER_RUN_ROOT)" }),
+  root: parsed("DIR", fileName)({ about: "Where containers are kept (MINICONTAINER_ROOT)" }),
+  "run-root": parsed("DIR", fileName)({ about: "Where what ends with the machine is kept (MINICONTAINER_RUN_ROOT)" }),
   debug: bool({ short: "D", about: "Show where an error came from (MINICONTAINER_DEBUG)" }),
   version: bool({ short: "v", about: "Print the version" }),
 }
@@ -66,9 +68,11 @@ async function call(
   return page.run(argv, { io, open: () => open(roots(options, io)) })
 }
 
-function roots(options: OptionsOf<typeof GLOBAL_FLAGS>, { env }: Io): Roots {
-  const root = options.root || env.MINICONTAINER_ROOT
-  const runRoot = options["run-root"] || env.MINICONTAINER_RUN_ROOT
+/** What is typed is relative to where it is typed; a variable outlives a `cd`, so the engine takes absolute ones only. */
+function roots(options: OptionsOf<typeof GLOBAL_FLAGS>, { env, cwd }: Io): Roots {
+  const typed = (path: string | undefined) => path && resolve(cwd, path)
+  const root = typed(options.root) || env.MINICONTAINER_ROOT
+  const runRoot = typed(options["run-root"]) || env.MINICONTAINER_RUN_ROOT
   return { ...(root && { root }), ...(runRoot && { runRoot }) }
 }
 

@@ -17,8 +17,8 @@ import type { PROCESS_FLAGS, RUN_FLAGS } from "./run-flags.ts"
 import { BadLine, keyValueLines } from "./values/files.ts"
 import type { SecurityOption } from "./values/security.ts"
 
-/** What is needed of the world: files, variables, the directory that relative paths begin at, whether stdin is a terminal. */
-export type Surroundings = Pick<Io, "readFile" | "env" | "cwd" | "terminal">
+/** What is needed of the world: files, variables, the directory that relative paths begin at. */
+export type Surroundings = Pick<Io, "readFile" | "env" | "cwd">
 
 export type RunOptions = OptionsOf<typeof RUN_FLAGS>
 type ProcessOptions = OptionsOf<typeof PROCESS_FLAGS>
@@ -34,8 +34,6 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
   if (options.rootfs === undefined) throw noRootfs(words)
   contradictions(options)
   const attached = options.attach.length > 0 ? options.attach : undefined
-  const stdin = options.interactive && (attached?.includes("stdin") ?? true)
-  needTerminal(options, stdin, at)
   const { entrypoint } = options
   return {
     rootfs: resolve(at.cwd, options.rootfs),
@@ -106,9 +104,16 @@ export function programOf(options: ProcessOptions, at: Surroundings) {
   })
 }
 
-/** A terminal inside, fed by something that is none, would echo and edit what no person types. */
-export function needTerminal(options: ProcessOptions, stdin: boolean, at: Surroundings): void {
-  if (!options.tty || !stdin || options.detach || at.terminal.stdin) return
+/**
+ * A terminal inside, fed by something that is none, would echo and edit what no person types.
+ * @throws {EngineError} `USAGE`. For what runs now; a plan may be looked at without a terminal.
+ */
+export function needTerminal(
+  { tty, interactive, detach, attach = [] }: ProcessOptions & Partial<Pick<RunOptions, "attach">>,
+  { terminal }: Pick<Io, "terminal">,
+): void {
+  const stdin = interactive && (attach.length === 0 || attach.includes("stdin"))
+  if (!tty || !stdin || detach || terminal.stdin) return
   throw new EngineError(
     "USAGE",
     "cannot use --tty: the input device is not a TTY",
@@ -181,10 +186,16 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
   EISDIR: "it is a directory",
   EACCES: "permission denied",
+  ENOTDIR: "a part of its path is a file",
+  ENAMETOOLONG: "its name is too long",
+  EFBIG: "it is larger than 4 MiB",
 }
+/** What of a file is held in memory, and could be an environment or a policy at all: the kernel passes 6 MiB to a program at most. */
+const FILE_LIMIT = 4 << 20
+
 function contentOf(flag: string, path: string, { readFile, cwd }: Files): Uint8Array {
   try {
-    return readFile(resolve(cwd, path))
+    return readFile(resolve(cwd, path), FILE_LIMIT)
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException
     throw new EngineError("INVALID_VALUE", `cannot use ${flag} ${path}: ${CAUSES[code] ?? message}`, undefined, {

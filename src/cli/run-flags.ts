@@ -7,6 +7,7 @@
 
 import { bool, bytes, choice, insidePath, integer, list, map, parsed, seconds, text } from "./flags.ts"
 import { device, deviceRule } from "./values/devices.ts"
+import { fileName } from "./values/files.ts"
 import { cpuList, cpus, signal, ulimit } from "./values/limits.ts"
 import { mount, tmpfs, volume } from "./values/mounts.ts"
 import { addHost, containerName, detachKeys, environment, hostName, ipAddress, stream } from "./values/names.ts"
@@ -33,18 +34,18 @@ export const PROCESS_FLAGS = {
     each: environment,
     about: "Set an environment variable, or pass on one of the caller's",
   }),
-  "env-file": list({ value: "FILE", about: "Read environment variables from a file, one a line" }),
+  "env-file": list({ value: "FILE", each: fileName, about: "Read environment variables from a file, one a line" }),
   interactive: bool({ short: "i", about: "Keep stdin open" }),
   privileged: bool({ about: "Give all capabilities and devices, and switch protection off" }),
   tty: bool({ short: "t", about: "Give it a terminal" }),
   user: text({ short: "u", value: "USER[:GROUP]", about: "User and group to run as, by name or number" }),
-  workdir: insidePath({ short: "w", about: "Working directory inside the container" }),
+  workdir: insidePath({ short: "w", blank: true, about: "Working directory inside the container" }),
 }
 
 export const RUN_FLAGS = {
   ...PROCESS_FLAGS,
-  rootfs: text({ value: "DIR", about: "Directory that is the container's root; it is never written" }),
-  name: parsed("NAME", containerName)({ about: "Name of the container (default: one is made up)" }),
+  rootfs: parsed("DIR", fileName)({ about: "Directory that is the container's root; it is never written" }),
+  name: parsed("NAME", containerName)({ blank: true, about: "Name of the container (default: one is made up)" }),
   rm: bool({ about: "Remove the container when it ends" }),
 
   // What it runs.
@@ -55,7 +56,7 @@ export const RUN_FLAGS = {
   "group-add": list({ value: "GROUP", about: "Add a supplementary group" }),
   init: bool({ about: "Run a small process 1 that passes signals on and reaps children" }),
   label: map({ short: "l", value: "KEY[=VALUE]", bare: "", about: "Set a label on the container" }),
-  "label-file": list({ value: "FILE", about: "Read labels from a file, one a line" }),
+  "label-file": list({ value: "FILE", each: fileName, about: "Read labels from a file, one a line" }),
   "log-driver": choice({
     of: ["json-file", "none"],
     others: {
@@ -67,7 +68,7 @@ export const RUN_FLAGS = {
   }),
   "log-opt": map({ about: "max-size and max-file of the log" }),
   "sig-proxy": bool({ otherwise: true, about: "Pass signals on to the container" }),
-  "stop-signal": parsed("SIGNAL", signal)({ about: "Signal that asks it to end (default TERM)" }),
+  "stop-signal": parsed("SIGNAL", signal)({ blank: true, about: "Signal that asks it to end (default TERM)" }),
   "stop-timeout": seconds({ min: -1, about: "How long stop waits before KILL (default 10; -1: for ever)" }),
 
   // What it sees.
@@ -103,8 +104,8 @@ export const RUN_FLAGS = {
     about: "Weight against other containers when CPUs are short (default 1024)",
   }),
   cpus: parsed("DECIMAL", cpus)({ about: "CPU time it may use, in CPUs: 1.5" }),
-  "cpuset-cpus": parsed("LIST", cpuList)({ about: "CPUs it may run on: 0-3,7" }),
-  "cpuset-mems": parsed("LIST", cpuList)({ about: "Memory nodes it may use: 0-1" }),
+  "cpuset-cpus": parsed("LIST", cpuList)({ blank: true, about: "CPUs it may run on: 0-3,7" }),
+  "cpuset-mems": parsed("LIST", cpuList)({ blank: true, about: "Memory nodes it may use: 0-1" }),
   memory: bytes({ short: "m", min: 6 * MiB, about: "Memory it may use: 512m, 1.5g" }),
   "memory-reservation": bytes({ about: "Memory that is left to it when memory is short" }),
   "memory-swap": bytes({ unlimited: true, about: "Memory and swap together; -1: no limit on swap" }),

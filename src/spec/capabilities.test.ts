@@ -65,8 +65,8 @@ const refused = (given: Given, code: EngineError["code"], message: string) =>
     }
     throw new Error("it was accepted")
   })
-refused({ capAdd: ["SYS_FLY"] }, "INVALID_VALUE", "cannot add the capability SYS_FLY: there is none of this name")
-refused({ capDrop: [""] }, "INVALID_VALUE", "cannot drop the capability : there is none of this name")
+refused({ capAdd: ["SYS_FLY"] }, "INVALID_VALUE", 'cannot add the capability "SYS_FLY": there is none of this name')
+refused({ capDrop: [""] }, "INVALID_VALUE", 'cannot drop the capability "": there is none of this name')
 refused(
   { capAdd: ["SYS_RESOURCE"], shared: true, lacks: ["CAP_SYS_RESOURCE"] },
   "HOST_LACKS",

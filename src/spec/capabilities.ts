@@ -97,7 +97,7 @@ function named(verb: "add" | "drop", name: string): Capability | "ALL" {
   if (found) return found
   throw new EngineError(
     "INVALID_VALUE",
-    `cannot ${verb} the capability ${name}: there is none of this name`,
+    `cannot ${verb} the capability "${name}": there is none of this name`,
     "man 7 capabilities lists them",
   )
 }

@@ -90,12 +90,12 @@ refused(
   { addHosts: [{ name: "db", address: "host-gateway" }] },
   "cannot add the host db: without a network there is no gateway",
 )
-refused({ dns: ["localhost"] }, "cannot use the name server localhost: it is not an IP address")
+refused({ dns: ["localhost"] }, 'cannot use the name server "localhost": it is not an IP address')
 refused(
   { dnsSearch: ["a\nnameserver 192.0.2.66"] },
-  "cannot use the search domain a\nnameserver 192.0.2.66: it is not a domain name",
+  'cannot use the search domain "a\nnameserver 192.0.2.66": it is not a domain name',
 )
-refused({ dnsOptions: ["a b"] }, "cannot use the resolver option a b: it is not one word")
+refused({ dnsOptions: ["a b"] }, 'cannot use the resolver option "a b": it is not one word')
 
 test("addresses", () => {
   const four = ["0.0.0.0", "255.255.255.255", "256.0.0.1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.4 ", ""]

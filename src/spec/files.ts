@@ -82,7 +82,7 @@ function resolvConf(request: Request, files: HostFiles): string {
   const ofHost = (files.resolvConf ?? "").split("\n").map((line) => line.trim())
   const keyword = (word: string): readonly string[] => ofHost.filter((line) => new RegExp(`^${word}\\s`).test(line))
   const refuse = (what: string, value: string, cause: string) =>
-    new EngineError("INVALID_VALUE", `cannot use the ${what} ${value}: ${cause}`)
+    new EngineError("INVALID_VALUE", `cannot use the ${what} "${value}": ${cause}`)
   for (const server of request.dns ?? [])
     if (!isIPv4(server) && !isIPv6(server)) throw refuse("name server", server, "it is not an IP address")
   for (const domain of request.dnsSearch ?? [])

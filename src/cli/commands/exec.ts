@@ -20,7 +20,7 @@ export const exec = command({
   optionsEnd: "first",
   words: [2],
   run: ({ engine, io, options, words: [container, ...args] }) => {
-    needTerminal(options, options.interactive, io)
+    needTerminal(options, io)
     return engine.becomeExec(
       container!,
       { args, ...programOf(options, io) },

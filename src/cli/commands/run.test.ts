@@ -44,6 +44,15 @@ check("-w /srv -u 1000:100", { workdir: "/srv", user: "1000:100" })
 check("-u 0", { user: "0" })
 check("--entrypoint /bin/echo", { entrypoint: "/bin/echo" })
 check('--entrypoint ""', {})
+test("an empty text means that nothing was said, as with Docker", async () => {
+  const flags =
+    "name workdir user hostname stop-signal cpuset-cpus cpuset-mems network pid ipc uts userns cgroupns log-driver cidfile"
+  const { request, stderr } = await play(
+    ["run", "--rootfs", "/", ...flags.split(" ").map((flag) => `--${flag}=`), "true"],
+    WORLD,
+  )
+  expect([stderr, request]).toEqual(["", { rootfs: "/", args: ["true"] }])
+})
 check("--sig-proxy=false", { signalProxy: false })
 check("-a stdout -a STDERR", { attach: ["stdout", "stderr"] })
 check("-it -a stdout", { interactive: true, tty: true, attach: ["stdout"] })
@@ -235,6 +244,13 @@ runFails(
   "cannot use --name x: a name is two or more letters, digits, _ . and -",
   "it begins with a letter or digit: web, db-1",
 )
+fails('run --rootfs "" true', 'cannot use --rootfs "": it names nothing', "is a variable empty?")
+runFails('--env-file ""', 'cannot use --env-file "": it names nothing', "is a variable empty?")
+test("a plan may be looked at without a terminal", async () => {
+  const engine = { explain: async () => ({ plan: { frame: {}, steps: [], warnings: [] }, config: {} }) }
+  const { request, stderr } = await play(words("explain --rootfs / -it sh"), { engine: engine as never })
+  expect([stderr, request]).toEqual(["", { rootfs: "/", args: ["sh"], tty: true, interactive: true }])
+})
 runFails("-it", "cannot use --tty: the input device is not a TTY", "leave out -t when input comes from a file or pipe")
 runFails("-d -a stdout", "cannot use --attach together with --detach: nobody would be attached")
 runFails("-w srv", "cannot use --workdir srv: not an absolute path", "a path inside the container begins with /")

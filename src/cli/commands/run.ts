@@ -6,7 +6,7 @@
 
 import { command } from "../command.ts"
 import { warn } from "../failure.ts"
-import { requestOf } from "../request.ts"
+import { needTerminal, requestOf } from "../request.ts"
 import { RUN_FLAGS } from "../run-flags.ts"
 
 export const run = command({
@@ -19,10 +19,13 @@ export const run = command({
   options: RUN_FLAGS,
   optionsEnd: "first",
   words: [0],
-  run: ({ engine, io, options, words }) =>
-    engine.become(requestOf(options, words, io), {
+  run: ({ engine, io, options, words }) => {
+    const request = requestOf(options, words, io)
+    needTerminal(options, io)
+    return engine.become(request, {
       ...(options.cidfile && { cidFile: options.cidfile }),
       warn: (line) => warn(io, line),
       failed: [...io.self, "report"],
-    }),
+    })
+  },
 })

@@ -8,6 +8,14 @@
  * @see Docker's cli, pkg/kvfile
  */
 
+import { BadValue } from "../flags.ts"
+
+/** A path of the caller's, relative or not. An empty one is a variable that was never set, and would mean the working directory. */
+export function fileName(text: string): string {
+  if (text === "") throw new BadValue("it names nothing", "is a variable empty?")
+  return text
+}
+
 /** A line that cannot be understood. The caller knows the flag and the file. */
 export class BadLine extends Error {
   override readonly name = "BadLine"
