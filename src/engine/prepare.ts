@@ -16,7 +16,7 @@ import { readAccounts } from "../host/accounts.ts"
 import { devicesBelow } from "../host/devices.ts"
 import { requirePower } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
-import { canIdmap } from "../model/idmap.ts"
+import { canShift } from "../model/idmap.ts"
 import type { Config } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
@@ -66,7 +66,7 @@ function skeletonFor(world: World, { rootfs }: Request, host: Host, own: boolean
   const skeleton = skeletonOf(world)
   const facts = host.paths[skeleton]
   const inside = isInside(realpathOr(world.roots.state), realpathOr(rootfs))
-  if (inside || (own && facts && !canIdmap(facts.filesystem, host.kernel))) return {}
+  if (inside || (own && facts && !canShift(facts, host.kernel))) return {}
   return { skeleton }
 }
 const isInside = (path: string, directory: string): boolean =>

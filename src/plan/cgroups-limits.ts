@@ -25,6 +25,8 @@ export interface CgroupsRequest {
   readonly host: Pick<Host, "cgroups" | "kernel">
   /** The container has no pid namespace of its own, so killing its process 1 does not end the others. */
   readonly sharesPids?: boolean | undefined
+  /** The container has a user namespace of its own. */
+  readonly ownIds?: boolean | undefined
 }
 
 export interface Grouped {
@@ -103,10 +105,18 @@ export function enforce(
   return { steps, warnings: [...warnings] }
 }
 
-/** The warnings of a host without any cgroups. */
-export const noLimits = (rows: readonly Row[]): readonly string[] => [
-  ...new Set(rows.map(({ asked }) => `${asked} is not enforced: this host has no cgroups`)),
-]
+/** What a host without any cgroups means for a container, in one line. */
+export function noGroup(rows: readonly Row[], { resources, host, ownIds }: CgroupsRequest): string {
+  // Root of a user namespace makes no device nodes anyway.
+  const devices = !ownIds && resources.devices?.length ? ["device rules"] : []
+  const asked = [...new Set(rows.map((row) => row.asked)), ...devices]
+  const last = asked.at(-1)
+  const lost =
+    last === undefined
+      ? "nothing counts or limits what it uses"
+      : `${asked.length === 1 ? last : `${asked.slice(0, -1).join(", ")} and ${last}`} ${asked.length === 1 && last !== "device rules" ? "is" : "are"} not enforced`
+  return `the container has no cgroup of its own, because ${host.cgroups.why ?? "this host has none"}: ${lost}`
+}
 
 const invalid = (thing: string, cause: string, hint?: string): EngineError =>
   new EngineError("INVALID_CONFIG", `cannot limit ${thing}: ${cause}`, hint)

@@ -184,17 +184,41 @@ test("a limit that this host cannot keep is told, once", () => {
   ])
 })
 
-test("a host without cgroups: nothing but warnings", () => {
-  const none = make({ memory: { limit: 1 << 30 }, pids: { limit: 5 } }, { mode: "none", controllers: {} })
-  expect(none).toEqual({
+test("a host without cgroups: nothing but one warning, which says what that means and why", () => {
+  const none = { mode: "none", controllers: {}, why: "/sys/fs/cgroup is read-only" } as const
+  expect(make({ memory: { limit: 1 << 30 }, pids: { limit: 5 } }, none)).toEqual({
     steps: [],
     warnings: [
-      "--memory is not enforced: this host has no cgroups",
-      "--pids-limit is not enforced: this host has no cgroups",
+      "the container has no cgroup of its own, because /sys/fs/cgroup is read-only: --memory and --pids-limit are not enforced",
     ],
     attachesInChild: false,
     groups: {},
   })
+  const devices = [{ allow: false, access: "rwm" }]
+  const lost = (resources: Resources, ownIds: boolean) =>
+    cgroups({ resources, path: "/c", ownIds, host: { kernel: [6, 1], cgroups: { ...V2, ...none } } }).warnings.map(
+      (line) => line.replace(/.*: /, ""),
+    )
+  expect(lost({}, true)).toEqual(["nothing counts or limits what it uses"])
+  expect(lost({ devices }, true)).toEqual(["nothing counts or limits what it uses"])
+  expect(lost({ devices }, false)).toEqual(["device rules are not enforced"])
+  expect(lost({ devices, pids: { limit: 5 } }, true)).toEqual(["--pids-limit is not enforced"])
+  expect(lost({ devices, pids: { limit: 5 } }, false)).toEqual(["--pids-limit and device rules are not enforced"])
+})
+
+test("inside a container the top is no root: its processes, ours too, make way before it passes anything on", () => {
+  const { steps } = make({ memory: { limit: 1 << 30 } }, { nested: true })
+  expect(explain(steps.slice(0, 4))).toBe(`
+host   make the cgroup /init
+host   move the processes of /sys/fs/cgroup to its group /init
+host   pass memory on to the groups below /sys/fs/cgroup
+host   pass cpu, io, pids on to the groups below /sys/fs/cgroup`)
+  const delegated = make({}, { nested: true, base: { [MOUNT]: "/me" } })
+  expect(delegated.steps[1]).toMatchObject({ from: "/sys/fs/cgroup/me", to: "/sys/fs/cgroup/me/init" })
+})
+
+test("where nothing can be passed on nobody needs to move", () => {
+  expect(make({}, { nested: true, controllers: {} }).steps.map(({ op }) => op)).not.toContain("move-processes")
 })
 
 test("unified: written as it is, but its controller must be there", () => {

@@ -15,7 +15,12 @@
  * first makes sure that no thread of anybody is just being made.
  *
  * A group above the container's must pass a controller on before the container has its files; and a group that passes
- * anything on may hold no processes itself, which is why ours lie at the root and not below the caller's session.
+ * anything on may hold no processes itself, which is why ours lie at the root and not below the caller's session: the machine's root alone
+ * is free of that rule. Inside a container what looks like the root is a group as any other, and the caller is in it:
+ *
+ *     /  (the outer container)          /
+ *       sh, minicontainer       ──▶       init             sh, minicontainer
+ *                                         minicontainer    passed on: +memory +pids
  *
  * Read on: cgroups-files.ts, cgroups-v1.ts. Linux Documentation/admin-guide/cgroup-v2.rst.
  */
@@ -30,7 +35,7 @@ import {
   checked,
   enforce,
   type Grouped,
-  noLimits,
+  noGroup,
 } from "./cgroups-limits.ts"
 import type { Step } from "./step.ts"
 
@@ -41,7 +46,7 @@ const ALWAYS = ["memory", "cpu", "io", "pids"]
 const O_PATH = 0o10000000
 
 /**
- * The container's group on a v2 host; on a host without cgroups nothing but warnings.
+ * The container's group on a v2 host; on a host without cgroups nothing but a warning.
  * @throws {EngineError} `INVALID_CONFIG` for limits that contradict each other; `HOST_LACKS` if `resources.unified` names a
  *   controller that cannot be had: the specification demands an error.
  */
@@ -49,7 +54,7 @@ export function cgroups(request: CgroupsRequest): Grouped {
   const { cgroups: host } = request.host
   const rows = limits(checked(request.resources), request.host.kernel)
   if (host.mode === "none" || host.unified === undefined)
-    return { steps: [], warnings: noLimits(rows), attachesInChild: false, groups: {} }
+    return { steps: [], warnings: [noGroup(rows, request)], attachesInChild: false, groups: {} }
 
   const at = below(host.unified, host.base[host.unified])
   const own = at(request.path)
@@ -70,6 +75,7 @@ export function cgroups(request: CgroupsRequest): Grouped {
 
   return {
     steps: [
+      ...(host.nested && needed.length + useful.length > 0 ? empty(at) : []),
       ...enable(at(""), needed, useful),
       ...parents.flatMap((parent) => [makeParent(at(parent), parent), ...enable(at(parent), needed, useful)]),
       {
@@ -126,6 +132,32 @@ export function joinCgroup({ path, monitors, host }: Omit<CgroupsRequest, "resou
     ...(monitors !== undefined && { monitors: at(monitors) }),
   }
 }
+
+/** The group at the top is left by all its processes, ours too, so that it may pass controllers on. They stay below its limits. */
+function empty(at: (path: string) => string): readonly Step[] {
+  return [
+    {
+      phase: "host",
+      op: "mkdir",
+      path: at(LEAF),
+      mode: 0o755,
+      ok: ["EEXIST"],
+      does: `make the cgroup ${LEAF}`,
+      why: "we are inside a container ourselves: the group at the top is no root, and its processes need another place",
+      // No undo: they stay there.
+    },
+    {
+      phase: "host",
+      op: "move-processes",
+      from: at(""),
+      to: at(LEAF),
+      does: `move the processes of ${at("")} to its group ${LEAF}`,
+      why: "a group that passes controllers on may hold no processes itself",
+    },
+  ]
+}
+/** Where other engines move them too. */
+const LEAF = "/init"
 
 const makeParent = (directory: string, path: string): Step => ({
   phase: "host",

@@ -319,13 +319,14 @@ const of = ({ steps }: Grouped, phase: Phase): readonly Step[] => steps.filter((
 /** The container's groups, or none: where there are no cgroups, or the placement wants none. */
 function groupOf(placement: Placement, linux: Linux, host: Host, make: (request: CgroupsRequest) => Grouped): Grouped {
   const { cgroup } = placement
-  if (!cgroup) return { steps: [], warnings: [], attachesInChild: false, groups: {} }
+  if (!cgroup && host.cgroups.mode !== "none") return { steps: [], warnings: [], attachesInChild: false, groups: {} }
   return make({
     resources: linux.resources ?? {},
-    path: cgroup.path,
-    monitors: cgroup.monitors,
+    path: cgroup?.path ?? "",
+    monitors: cgroup?.monitors,
     host,
     sharesPids: !isNew(linux.namespaces ?? [], "pid"),
+    ownIds: isNew(linux.namespaces ?? [], "user"),
   })
 }
 
