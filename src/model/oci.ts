@@ -16,6 +16,11 @@ export interface Config {
   readonly hooks?: Hooks
   readonly annotations?: Readonly<Record<string, string>>
   readonly linux?: Linux
+  // For other kernels, and for machines of one's own: known by name only, so that they can be refused.
+  readonly vm?: Readonly<Record<string, unknown>>
+  readonly windows?: Readonly<Record<string, unknown>>
+  readonly solaris?: Readonly<Record<string, unknown>>
+  readonly zos?: Readonly<Record<string, unknown>>
 }
 
 export interface Root {
@@ -37,7 +42,7 @@ export interface Process {
   readonly selinuxLabel?: string
   readonly oomScoreAdj?: number
   readonly scheduler?: Scheduler
-  readonly ioPriority?: { readonly class: string; readonly priority: number }
+  readonly ioPriority?: { readonly class: string; readonly priority?: number }
   readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string }
 }
 

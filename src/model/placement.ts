@@ -11,6 +11,8 @@ export interface Placement {
   readonly name: string
   /** `STATE/containers/ID`: record, upper, work, log. Absolute. */
   readonly directory: string
+  /** Where config.json lies, if not in `directory`: what its relative paths are relative to, and what hooks are told. Absolute. */
+  readonly bundle?: string
   /** `RUN/ID`: wire, control socket, gate; gone after a reboot. Absolute. */
   readonly runDirectory: string
   /** Symlinks that `--rm` or a failed start removes: the name, the lease of the id range. */

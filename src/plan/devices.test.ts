@@ -4,11 +4,11 @@ import { defaultDevices } from "../spec/devices.ts"
 import { type Devices, deviceTree } from "./devices.ts"
 import { explain } from "./explain.ts"
 
+const ids = { hostUid: (uid: number) => 100000 + uid, hostGid: (gid: number) => 100000 + gid }
 const tree = (given: Partial<Devices> = {}) => {
   const { host, child } = deviceTree({
     devices: [],
-    uid: 100000,
-    gid: 100000,
+    ...ids,
     mounted: true,
     options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
     ...given,
@@ -44,7 +44,7 @@ test("a /dev in memory, made by host root, owned by the container's", () => {
     host   link /dev/ptmx to pts/ptmx                   ($dev)
     host   link /dev/core to /proc/kcore                ($dev)"
   `)
-  const { host } = deviceTree({ devices: [], uid: 100000, gid: 100000, mounted: true, options: ["nosuid"] })
+  const { host } = deviceTree({ devices: [], ...ids, mounted: true, options: ["nosuid", "ro"] })
   expect(host[0]).toMatchObject({ op: "new-mount", type: "tmpfs", attributes: 2, gives: "dev" })
   expect(host.find(({ does }) => does === "make /dev/null (c 1:3)")).toMatchObject({
     op: "make-node",
@@ -65,7 +65,14 @@ test("devices of the config come in addition, with their own owners and the dire
     device("/dev/sda", { type: "b", major: 8, minor: 0 }),
     device("/dev/pipe", { type: "p" }),
   ]
-  const { host, child } = deviceTree({ devices, uid: 100000, gid: 200000, mounted: true, options: [] })
+  const { host, child } = deviceTree({
+    devices,
+    hostUid: (uid) => 100000 + uid,
+    // A map with a gap.
+    hostGid: (gid) => (gid === 29 ? 500 : 200000 + gid),
+    mounted: true,
+    options: [],
+  })
   expect(host.filter(({ op }) => op === "make-dir").map(({ does }) => does)).toEqual([
     "give /dev to the container's root",
     "make the directory /dev/pts",
@@ -77,7 +84,7 @@ test("devices of the config come in addition, with their own owners and the dire
   expect(host.find((step) => step.op === "make-node" && step.name === "snd/by-id/usb")).toMatchObject({
     mode: 0o020660,
     uid: 100000,
-    gid: 200029,
+    gid: 500,
   })
   expect(
     host
@@ -88,14 +95,14 @@ test("devices of the config come in addition, with their own owners and the dire
   expect(child).toEqual([])
 })
 
-test("a node of the config takes the place of a standard one; a link keeps its own", () => {
+test("a node of the config takes the place of a standard one, and of a link, but for ptmx", () => {
   const { host } = deviceTree({
     devices: [
       device("/dev/null", { major: 1, minor: 3, fileMode: 0o600 }),
       device("/dev/ptmx", { major: 5, minor: 2 }),
+      device("/dev/core"),
     ],
-    uid: 0,
-    gid: 0,
+    ...ids,
     mounted: true,
     options: [],
   })
@@ -104,7 +111,8 @@ test("a node of the config takes the place of a standard one; a link keeps its o
       .filter((step) => step.op === "make-node" && step.name === "null")
       .map((step) => step.op === "make-node" && step.mode),
   ).toEqual([0o020600])
-  expect(host.filter((step) => "name" in step && step.name === "ptmx").map(({ op }) => op)).toEqual(["make-link"])
+  const named = (name: string) => host.filter((step) => "name" in step && step.name === name).map(({ op }) => op)
+  expect([named("ptmx"), named("core")]).toEqual([["make-link"], ["make-node"]])
 })
 
 test("a device elsewhere is a clone of one node", () => {
@@ -131,7 +139,7 @@ test("a device elsewhere is a clone of one node", () => {
 })
 
 test("where the config has no /dev of its own, every node is placed in what there is", () => {
-  const { host, child } = deviceTree({ devices: [], uid: 0, gid: 0, mounted: false, options: [] })
+  const { host, child } = deviceTree({ devices: [], ...ids, mounted: false, options: [] })
   expect(host.map(({ op }) => op).join(" ")).toBe(
     "new-mount make-node make-node make-node make-node make-node make-node",
   )
@@ -143,6 +151,15 @@ test("where the config has no /dev of its own, every node is placed in what ther
     "/dev/random",
     "/dev/urandom",
     "/dev/tty",
+  ])
+  expect(child.filter(({ op }) => op === "open" || op === "make-link").map(({ does }) => does)).toEqual([
+    "open /dev",
+    "link /dev/fd to /proc/self/fd",
+    "link /dev/stdin to /proc/self/fd/0",
+    "link /dev/stdout to /proc/self/fd/1",
+    "link /dev/stderr to /proc/self/fd/2",
+    "link /dev/ptmx to pts/ptmx",
+    "link /dev/core to /proc/kcore",
   ])
 })
 

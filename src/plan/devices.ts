@@ -24,9 +24,9 @@ import type { Slot, Step } from "./step.ts"
 export interface Devices {
   /** Of the config, which come in addition to those that every container has; a later one replaces an earlier one of its path. */
   readonly devices: readonly Device[]
-  /** The container root's ids on the host; its other ids follow in a row. */
-  readonly uid: number
-  readonly gid: number
+  /** The ids on the host of the container's ids, whose 0 owns what nobody else does. */
+  readonly hostUid: (uid: number) => number
+  readonly hostGid: (gid: number) => number
   /** The config has a tmpfs on /dev: it is this one. Else every node is placed on its own in what the container has there. */
   readonly mounted: boolean
   /** Mount options of that tmpfs, as in the config. */
@@ -64,12 +64,14 @@ const TYPE = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as const
 /** Slot "dev": the /dev that mounts.ts attaches. Phases host and child. */
 export function deviceTree(given: Devices): { readonly host: readonly Step[]; readonly child: readonly Step[] } {
   const byPath = new Map([...ALWAYS, ...given.devices].map((device) => [pathOf(device), device]))
-  const all = [...byPath].filter(([path]) => LINKS[path.replace(/^\/dev\//, "")] === undefined)
+  // The specification wants this one to be the terminals' of the container, whatever number the config gives it.
+  const all = [...byPath].filter(([path]) => path !== "/dev/ptmx")
+  const links = Object.entries(LINKS).filter(([name]) => !byPath.has(`/dev/${name}`) || name === "ptmx")
   const inside = all.filter(([path]) => given.mounted && below(path))
   const elsewhere = all.filter(([path]) => !given.mounted || !below(path))
   return {
-    host: [...(given.mounted ? tree(inside, given) : []), ...spares(elsewhere, given)],
-    child: place(elsewhere.map(([path]) => path)),
+    host: [...(given.mounted ? tree(inside, links, given) : []), ...spares(elsewhere, given)],
+    child: [...place(elsewhere.map(([path]) => path)), ...(given.mounted ? [] : linked(links))],
   }
 }
 
@@ -78,8 +80,39 @@ const below = (path: string): boolean => path.startsWith("/dev/") && !DIRECTORIE
 
 type Placed = readonly [path: string, device: Device]
 
-function tree(nodes: readonly Placed[], { uid, gid, options, ...rest }: Devices): readonly Step[] {
+type Link = readonly [name: string, target: string]
+
+const link = (at: Slot, phase: "host" | "child", [name, target]: Link) =>
+  ({
+    phase,
+    op: "make-link",
+    at,
+    name,
+    target,
+    does: `link /dev/${name} to ${target}`,
+    why: "programs expect it",
+  }) as const
+
+/** In a /dev that is not ours; what has the name already stays. */
+function linked(links: readonly Link[]): readonly Step[] {
+  return [
+    {
+      phase: "child",
+      op: "open",
+      path: "/dev",
+      flags: O_PATH,
+      gives: "dev",
+      does: "open /dev",
+      why: "links will be made in it",
+    },
+    ...links.map((one): Step => ({ ...link("dev", "child", one), ok: ["EEXIST"], must: false })),
+  ]
+}
+const O_PATH = 0o10000000
+
+function tree(nodes: readonly Placed[], links: readonly Link[], { options, ...rest }: Devices): readonly Step[] {
   const { data, set, recursiveSet } = readOptions(options, "/dev")
+  const [uid, gid] = [rest.hostUid(0), rest.hostGid(0)]
   const mode = Number.parseInt(data.find((option) => option.startsWith("mode="))?.slice(5) ?? "755", 8)
   const parents = new Set(nodes.flatMap(([path]) => parentsOf(path.slice("/dev/".length))))
   const directory = (name: string, mode: number): Step => ({
@@ -103,27 +136,16 @@ function tree(nodes: readonly Placed[], { uid, gid, options, ...rest }: Devices)
       type: "tmpfs",
       source: "tmpfs",
       options: data,
-      attributes: set | recursiveSet,
+      // Read-only it becomes when all is in it: mounts.ts.
+      attributes: (set | recursiveSet) & ~ATTR.rdonly,
       gives: "dev",
       does: "make an empty /dev in memory",
       why: "the host's own /dev has its disks and its keyboard in it",
     },
     directory(".", mode),
     ...[...DIRECTORIES, ...parents].map((name) => directory(name, 0o755)),
-    ...nodes.map(([path, device]) =>
-      node("dev", path.slice("/dev/".length), path, device, { uid, gid, options, ...rest }),
-    ),
-    ...Object.entries(LINKS).map(
-      ([name, target]): Step => ({
-        phase: "host",
-        op: "make-link",
-        at: "dev",
-        name,
-        target,
-        does: `link /dev/${name} to ${target}`,
-        why: "programs expect it",
-      }),
-    ),
+    ...nodes.map(([path, device]) => node("dev", path.slice("/dev/".length), path, device, { options, ...rest })),
+    ...links.map((one) => link("dev", "host", one)),
   ]
 }
 
@@ -174,8 +196,8 @@ function node(
     mode: kind | (fileMode & 0o7777),
     major: major ?? 0,
     minor: minor ?? 0,
-    uid: owner.uid + uid,
-    gid: owner.gid + gid,
+    uid: owner.hostUid(uid),
+    gid: owner.hostGid(gid),
     does: `make ${path} (${numbers})`,
     why: "inside, a user namespace stops mknod",
   }

@@ -16,18 +16,21 @@
 
 import { EngineError } from "../base/errors.ts"
 import { ATTR, type Options, PROPAGATION, readOptions } from "../formats/mount/options.ts"
-import type { Host, PathFacts } from "../model/host.ts"
-import { canShift } from "../model/idmap.ts"
-import type { Config, Mount, NamespaceType } from "../model/oci.ts"
+import type { Host } from "../model/host.ts"
+import type { Config, IdMapping, Mount, NamespaceType } from "../model/oci.ts"
+import { attach, bind, type Placed, point, type Whose } from "./mounts-bind.ts"
 import type { Step } from "./step.ts"
 
 export interface Mounts {
   readonly mounts: readonly Mount[]
   readonly host: Host
-  /** The container has a user namespace of its own: slot "userns". */
-  readonly shifted: boolean
-  /** The container made this namespace itself: only then may it mount that namespace's file system. */
-  readonly isNew: (type: NamespaceType) => boolean
+  /** Where config.json lies: a relative source is relative to it. */
+  readonly bundle: string
+  /** Whose a namespace is. A user namespace has power over those that were made in it, and may mount only their file systems. */
+  readonly namespace: (type: NamespaceType) => Whose
+  /** The container's map, if it has a user namespace. */
+  readonly uids: readonly IdMapping[]
+  readonly gids: readonly IdMapping[]
   /** /dev as made by devices.ts, in slot "dev". */
   readonly devices: boolean
   /** v1: the hierarchies in which the container has a group of its own: what to call them, and the mount options that name them. */
@@ -37,26 +40,6 @@ export interface Mounts {
   /** Sources that the engine has written itself: files about which the Host says nothing. */
   readonly ownFiles: readonly string[]
 }
-
-/** What one mount takes: in the parent, where the host's files are; in the child, where they go. */
-interface Placed {
-  readonly parent: readonly Step[]
-  readonly child: readonly Step[]
-  readonly warning?: string
-}
-
-const DIRECTORY = 0
-const FILE = 1
-
-const point = (path: string, kind = DIRECTORY): Step => ({
-  phase: "child",
-  op: "mount-point",
-  path,
-  kind,
-  mode: kind === FILE ? 0o644 : 0o755,
-  does: `make sure ${path} exists`,
-  why: "one can only mount on something that is there",
-})
 
 /** Phase child, before the pivot: stop telling the host what we mount. */
 export const isolateMounts: Step = {
@@ -105,50 +88,137 @@ export const leaveOldRoot: Step = {
   why: "unlike chroot, this moves the whole namespace: from here on nothing leads back",
 }
 
-/** Every mount of the config, in its order. */
+/** Where a mount goes, as one absolute path: a relative one is below /, so says the specification since 1.1. */
+export const destinationOf = ({ destination }: Pick<Mount, "destination">): string =>
+  `/${destination
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .join("/")}`
+
+/** Every mount of the config, in its order. `late`, phase child: when nothing is made in them any more. */
 export function mounts(given: Mounts): {
   readonly parent: readonly Step[]
   readonly child: readonly Step[]
+  readonly late: readonly Step[]
   readonly warnings: readonly string[]
 } {
-  const placed = given.mounts.map((mount, index) => place(mount, index, given))
+  const placed = given.mounts.map((mount, index) =>
+    place({ ...mount, destination: destinationOf(mount) }, index, given),
+  )
   return {
     parent: placed.flatMap(({ parent }) => parent),
     child: placed.flatMap(({ child }) => child),
+    late: placed.flatMap(({ late = [] }) => late),
     warnings: placed.flatMap(({ warning }) => (warning === undefined ? [] : [warning])),
   }
 }
 
 function place(mount: Mount, index: number, given: Mounts): Placed {
-  const { type = "none" } = mount
-  // A relative destination is below /: so says the specification since 1.1.
-  const destination = mount.destination.startsWith("/") ? mount.destination : `/${mount.destination}`
+  const { type = "none", destination } = mount
   const options = readOptions(mount.options ?? [], destination)
   const slot = `mount${index}`
-  if (options.bind || type === "bind") return bind({ ...mount, destination }, options, slot, given)
+  if (options.bind || type === "bind") return bind(mount, options, slot, given)
+  if (options.idmap || mount.uidMappings !== undefined || mount.gidMappings !== undefined)
+    throw new EngineError(
+      "UNSUPPORTED",
+      `cannot mount ${type} on ${destination} with other ids: only a bind can be shown with them`,
+      "drop idmap, uidMappings and gidMappings",
+    )
+  if (type === "none")
+    throw new EngineError(
+      mount.type === undefined ? "INVALID_CONFIG" : "UNSUPPORTED",
+      `cannot mount on ${destination}: the mount has neither a type nor the option bind`,
+      "only new mounts can be made: to change one, give it the options",
+    )
+  const long = options.data.find((option) => new TextEncoder().encode(option).length > MOST_OPTION)
+  if (long !== undefined)
+    throw new EngineError(
+      "UNSUPPORTED",
+      `cannot mount ${type} on ${destination}: the option ${long.slice(0, 20)}… has more than ${MOST_OPTION} bytes`,
+      "give it shorter paths",
+    )
 
-  const owner = NAMESPACE_OF[type]
-  if (owner && given.shifted && !given.isNew(owner.namespace)) return hosts(destination, owner.path, options, slot)
+  const owner = Object.hasOwn(NAMESPACE_OF, type) ? NAMESPACE_OF[type] : undefined
+  const whose = owner && given.namespace(owner.namespace)
+  if (owner && whose === "host" && given.namespace("user") !== "host")
+    return hosts(type, destination, owner.path, options, slot)
+  if (owner && whose === "joined" && given.namespace("user") === "own")
+    throw new EngineError(
+      "UNSUPPORTED",
+      `cannot mount ${type} on ${destination}: it shows a ${owner.namespace} namespace that was joined, over which the container's own user namespace has no power`,
+      "join the user namespace of that one too, or drop the mount",
+    )
   if (type === "cgroup" || type === "cgroup2") return cgroup(destination, options, slot, given)
+  // Made before anything is put into it, so it can become read-only only afterwards.
+  const readOnly = type === "tmpfs" && Boolean((options.set | options.recursiveSet) & ATTR.rdonly)
+  const covered = given.mounts.slice(index + 1).some((other) => destinationOf(other) === destination)
+  const late =
+    readOnly && !covered ? [{ ...change(destination, ATTR.rdonly, 0), does: `make ${destination} read-only` }] : []
+  const propagation = options.propagation
+    ? [
+        {
+          ...change(destination, 0, options.propagation),
+          does: `say how ${destination} shares what is mounted below it`,
+        },
+      ]
+    : []
   if (type === "tmpfs" && destination === "/dev" && given.devices)
     return {
       parent: [],
       child: [
         point("/dev"),
         {
-          phase: "child",
-          op: "attach-mount",
-          mount: "dev",
-          target: "/dev",
+          ...attach("dev", "/dev"),
           does: "attach the container's own /dev",
           why: "it holds only the devices that are safe to share",
         },
+        ...propagation,
       ],
+      late,
     }
   const data =
     type === "devpts" && !given.ttyGroup ? options.data.filter((option) => !option.startsWith("gid=")) : options.data
-  return { parent: [], child: [point(destination), fresh(type, mount.source, data, options, destination)] }
+  const made = fresh(type, mount.source, data, late.length > 0 ? writable(options) : options, destination)
+  const warning =
+    data.length < options.data.length
+      ? `terminals on ${destination} have no group of their own: the container's user namespace has no group 5`
+      : undefined
+  if (!ofTheHost(type, mount.source))
+    return { parent: [], child: [point(destination), made, ...propagation], late, ...(warning && { warning }) }
+  const { target: _, ...detached } = made
+  return {
+    parent: [{ ...detached, phase: "parent", gives: slot, does: `make a ${type} for ${destination}` }],
+    child: [point(destination), attach(slot, destination), ...propagation],
+    ...(given.namespace("user") !== "host" && {
+      warning: `${destination} has files that will show the owner nobody inside: a new ${type} cannot be shown with other ids`,
+    }),
+  }
 }
+
+/** fsconfig(2) takes 256 bytes with the NUL at the end. */
+const MOST_OPTION = 255
+
+/** Whether what a mount names are files of the host: inside, the same names would be others. */
+const ofTheHost = (type: string, source = ""): boolean =>
+  type === "overlay" || (source.startsWith("/") && !(Object.hasOwn(WHY, type) || type === "ramfs"))
+
+const writable = (options: Options): Options => ({
+  ...options,
+  set: options.set & ~ATTR.rdonly,
+  recursiveSet: options.recursiveSet & ~ATTR.rdonly,
+})
+
+const change = (target: string, set: number, propagation: number) =>
+  ({
+    phase: "child",
+    op: "set-mount",
+    target,
+    recursive: 0,
+    set,
+    clear: 0,
+    propagation,
+    why: "the config asks for it",
+  }) as const
 
 /** File systems that show a namespace, and where the host has them: one that is not our own we may only borrow. */
 const NAMESPACE_OF: Readonly<Record<string, { readonly namespace: NamespaceType; readonly path: string }>> = {
@@ -165,13 +235,7 @@ const WHY: Readonly<Record<string, string>> = {
   tmpfs: "files in memory, gone with the container",
 }
 
-function fresh(
-  type: string,
-  source: string | undefined,
-  data: readonly string[],
-  options: Options,
-  target: string,
-): Step {
+function fresh(type: string, source: string | undefined, data: readonly string[], options: Options, target: string) {
   return {
     phase: "child",
     op: "new-mount",
@@ -181,13 +245,16 @@ function fresh(
     attributes: options.set | options.recursiveSet,
     target,
     does: `mount ${type} on ${target}`,
-    why: WHY[type] ?? "the config asks for it",
-  }
+    why: (Object.hasOwn(WHY, type) && WHY[type]) || "the config asks for it",
+  } as const satisfies Step
 }
 
 /** A file system of a namespace that the container shares with the host: a clone of the host's own mount of it. */
-function hosts(destination: string, path: string, options: Options, slot: string): Placed {
+function hosts(type: string, destination: string, path: string, options: Options, slot: string): Placed {
   return {
+    ...(options.data.length > 0 && {
+      warning: `${destination} is mounted without ${options.data.join(", ")}: it is the host's own ${type}, which has its options`,
+    }),
     parent: [
       {
         phase: "parent",
@@ -208,85 +275,12 @@ function hosts(destination: string, path: string, options: Options, slot: string
   }
 }
 
-const attach = (slot: string, target: string): Step => ({
-  phase: "child",
-  op: "attach-mount",
-  mount: slot,
-  target,
-  does: `attach it at ${target}`,
-  why: "here the container sees it",
-})
-
-/**
- * A volume. With a user namespace it is seen through the container's ids, so that container uid N writes as host uid N: exactly
- * what people know from Docker. File systems that cannot do that are bound plainly, with a warning.
- */
-function bind(mount: Mount, options: Options, slot: string, { host, shifted, ownFiles }: Mounts): Placed {
-  const { destination, source } = mount
-  if (source === undefined)
-    throw new EngineError("INVALID_CONFIG", `cannot mount on ${destination}: a bind needs a source`)
-  const facts = host.paths[source]
-  if (facts?.kind === "missing")
-    throw new EngineError(
-      "SOURCE_UNUSABLE",
-      `cannot mount ${source} on ${destination}: no such file or directory`,
-      `make it first: mkdir -p ${source}`,
-    )
-  const wanted = options.idmap || mount.uidMappings !== undefined || mount.gidMappings !== undefined
-  if (wanted && !shifted)
-    throw new EngineError(
-      "UNSUPPORTED",
-      `cannot mount ${source} on ${destination} with other ids: the container has no user namespace`,
-      "drop uidMappings, or give the container a user namespace",
-    )
-
-  const can = (place: Pick<PathFacts, "filesystem" | "idmap">): boolean => canShift(place, host.kernel)
-  const submounts = options.recursive ? (facts?.submounts ?? []) : []
-  const misfits = [facts, ...submounts].filter((place): place is PathFacts => place !== undefined && !can(place))
-  const clone = (path: string, recursive: boolean, idmap: boolean, gives: string): Step => ({
-    phase: "parent",
-    op: "clone-mount",
-    source: path,
-    recursive: recursive ? 1 : 0,
-    ...(idmap && { userns: "userns" }),
-    set: options.set | options.recursiveSet,
-    clear: options.clear | options.recursiveClear,
-    propagation: options.propagation || PROPAGATION.slave,
-    gives,
-    does: `clone the mount of ${path}${idmap ? " with the container's ids" : ""}${(options.set | options.recursiveSet) & ATTR.rdonly ? ", read-only" : ""}`,
-    why: idmap
-      ? "container uid N reads and writes there as host uid N"
-      : "the clone is the container's; what it does to the mount does not touch the host's",
-  })
-  const kind = ownFiles.includes(source) || (facts !== undefined && facts.kind !== "directory") ? FILE : DIRECTORY
-  const top = point(destination, kind)
-  if (!wanted || misfits.length === 0)
-    return { parent: [clone(source, options.recursive, wanted, slot)], child: [top, attach(slot, destination)] }
-
-  // One mount below that cannot be shifted makes the whole recursive call fail: so one call each.
-  const inner = [...submounts].sort((a, b) => (a.path < b.path ? -1 : 1))
-  const inside = (path: string): string =>
-    `${destination.replace(/\/$/, "")}${path.slice(source === "/" ? 0 : source.length)}`
-  return {
-    parent: [
-      clone(source, false, facts === undefined || can(facts), slot),
-      ...inner.map((place, index) => clone(place.path, false, can(place), `${slot}_${index}`)),
-    ],
-    child: [
-      top,
-      attach(slot, destination),
-      ...inner.map(({ path }, index) => attach(`${slot}_${index}`, inside(path))),
-    ],
-    warning: `${source} has files that will show the owner nobody inside: its file system (${[...new Set(misfits.map(({ filesystem }) => filesystem))].join(", ")}) cannot be shown with other ids; --userns host avoids it`,
-  }
-}
-
 /** The container's own view of its limits: what the JVM, Go and Node read at their start. */
 function cgroup(destination: string, options: Options, slot: string, given: Mounts): Placed {
   const { mode, unified } = given.host.cgroups
-  if (mode === "none")
-    return { parent: [], child: [], warning: `nothing is mounted on ${destination}: this host has no cgroups` }
-  if (!given.isNew("cgroup")) {
+  // That there are none is told where its limits are.
+  if (mode === "none") return { parent: [], child: [] }
+  if (given.namespace("cgroup") === "host") {
     const path = mode === "v2" ? (unified ?? destination) : "/sys/fs/cgroup"
     return {
       parent: [

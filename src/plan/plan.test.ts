@@ -279,9 +279,9 @@ test("the undo of a failure takes everything back, newest first; at the exit, wh
 })
 
 const refused: readonly (readonly [string, Config])[] = [
-  ["config.json has no process", { ...config, process: undefined } as never],
-  ["a container without a mount namespace of its own is not supported", change({}, { namespaces: [] })],
-  ["linux.uidMappings or linux.gidMappings is empty", change({}, { uidMappings: [] })],
+  ["process is missing", { ...config, process: undefined } as never],
+  ["linux.namespaces has no mount namespace", change({}, { namespaces: [], uidMappings: [], gidMappings: [] })],
+  ["linux.uidMappings is empty", change({}, { uidMappings: [] })],
   ["process.selinuxLabel is not supported", change({ selinuxLabel: "x" })],
   ["process.apparmorProfile is not supported", change({ apparmorProfile: "docker-default" })],
   ["linux.intelRdt is not supported", change({}, { intelRdt: {} })],

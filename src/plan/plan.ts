@@ -31,11 +31,12 @@ import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
-import { enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mounts.ts"
+import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mounts.ts"
 import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
 import {
+  affinity,
   becomeUser,
   exec,
   limits,
@@ -45,6 +46,7 @@ import {
   workingDirectory,
 } from "./process.ts"
 import { maskSource, protect } from "./protection.ts"
+import { refuse } from "./refusals.ts"
 import { type Compiled, seccomp } from "./seccomp.ts"
 import { clocks, names, sysctls } from "./settings.ts"
 import type { Frame, Phase, Plan, Step, Undo } from "./step.ts"
@@ -65,42 +67,45 @@ export interface Extras {
  * @throws {EngineError} `UNSUPPORTED`, `INVALID_CONFIG`, `HOST_LACKS`: what cannot be done is said before the first step.
  */
 export function containerPlan(config: Config, placement: Placement, host: Host, extras: Extras = {}): Plan {
-  const { process } = config
-  if (!process) throw new EngineError("INVALID_CONFIG", "cannot plan the container: config.json has no process")
-  const linux = config.linux ?? {}
-  refuse(config, linux)
+  refuse(config, placement)
+  const { linux = {} } = config
+  const process = config.process!
   const list = linux.namespaces ?? []
   const fresh = (type: NamespaceType): boolean => isNew(list, type)
+  const namespace = (type: NamespaceType) => (fresh(type) ? "own" : isolated(list, type) ? "joined" : "host")
   const shifted = fresh("user")
   const uids = linux.uidMappings ?? []
   const gids = linux.gidMappings ?? []
-  if (shifted && (uids.length === 0 || gids.length === 0))
-    throw new EngineError(
-      "INVALID_CONFIG",
-      "cannot make a user namespace: linux.uidMappings or linux.gidMappings is empty",
-      "give both, or drop the user namespace",
-    )
   const owner = shifted ? { uid: mapped(uids, 0, "uid"), gid: mapped(gids, 0, "gid") } : { uid: 0, gid: 0 }
   const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? cgroupsV1 : cgroups)
   const rules = deviceRules(linux.resources?.devices ?? [], group.groups, host)
   const startsInCgroup = group.slot !== undefined && host.cgroups.mode === "v2"
-  const hasDevices = (config.mounts ?? []).some(({ destination, type }) => destination === "/dev" && type === "tmpfs")
+  const bundle = placement.bundle ?? placement.directory
+  const dev = (config.mounts ?? []).find((mount) => destinationOf(mount) === "/dev" && mount.type === "tmpfs")
   const placed = mounts({
     mounts: config.mounts ?? [],
     host,
-    shifted,
-    isNew: fresh,
-    devices: hasDevices,
+    bundle,
+    namespace,
+    uids,
+    gids,
+    devices: dev !== undefined,
     hierarchies: hierarchies(group, host),
     ownFiles: placement.ownFiles,
     ttyGroup: !shifted || hostId(gids, 5) !== undefined,
   })
   const terminal = terminalOf(process, placement, true)
-  const bundle = placement.directory
   const root = rootFileSystem(placement.rootfs, {
     staging: placement.staging ?? placement.directory,
     ...owner,
     shifted,
+  })
+  const devices = deviceTree({
+    devices: linux.devices ?? [],
+    hostUid: (id) => mapped(uids, id, "uid"),
+    hostGid: (id) => mapped(gids, id, "gid"),
+    mounted: dev !== undefined,
+    options: dev?.options ?? [],
   })
   const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
   const life = { id: placement.id, bundle }
@@ -112,7 +117,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...of(group, "host"),
     ...rules,
     ...root.host,
-    ...deviceTree({ devices: linux.devices ?? [], ...owner, mounted: hasDevices, options: devOptions(config) }).host,
+    ...devices.host,
     ...maskSource(linux.maskedPaths ?? []),
     ...namespaces(list, { startsInCgroup, ...(group.slot !== undefined && { cgroup: group.slot }) }),
 
@@ -126,20 +131,21 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...hooks("createRuntime", config, life),
 
     ...of(group, "child"),
-    ...(shifted ? [becomeRoot] : []),
+    ...(isolated(list, "user") ? [becomeRoot] : []),
     isolateMounts,
     ...laterNamespaces(list, { startsInCgroup }),
+    ...clocks(linux),
     ...hooks("createContainer", config, life),
     ...enterRoot,
     ...placed.child,
-    ...deviceTree({ devices: linux.devices ?? [], ...owner, mounted: hasDevices, options: [] }).child,
+    ...devices.child,
     ...names(config),
     ...workingDirectory(process),
     ...(fresh("network") ? [loopback] : []),
     ...sysctls(linux),
-    ...clocks(linux),
     ...(terminal ? openTerminal(terminal) : []),
     ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
+    ...placed.late,
     ...finishRoot(config),
     leaveOldRoot,
 
@@ -186,7 +192,9 @@ export function execPlan(
   const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? joinCgroupsV1 : joinCgroup)
   const terminal = terminalOf(process, placement, false)
   const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
+  const cpus = affinity(process)
   const steps: readonly Step[] = [
+    ...cpus.filter(({ phase }) => phase === "host"),
     ...of(group, "host"),
     ...join({ ...target, namespaces: list }, group.slot === undefined ? {} : { cgroup: group.slot }),
     ...of(group, "parent"),
@@ -194,6 +202,7 @@ export function execPlan(
     ...manners(process).filter(({ phase }) => phase === "parent"),
     ...(isNew(list, "user") ? [becomeRoot] : []),
     ...(terminal ? openTerminal(terminal) : []),
+    ...cpus.filter(({ phase }) => phase === "start"),
     ...program.steps,
   ]
   return {
@@ -229,24 +238,6 @@ export function undoOf(plan: Plan, { failed }: { readonly failed: boolean }): Pl
   return { ...plan, steps: [...late("exit"), ...undos.toReversed().map(asStep), ...late("end")] }
 }
 
-/** What we know the specification allows, and cannot do: each is said, never passed over in silence. */
-function refuse({ process }: Config, linux: Linux): void {
-  const no = (what: string, hint: string): never => {
-    throw new EngineError("UNSUPPORTED", `cannot plan the container: ${what} is not supported`, hint)
-  }
-  if (!isNew(linux.namespaces ?? [], "mount"))
-    no("a container without a mount namespace of its own", 'add { "type": "mount" } to linux.namespaces')
-  if (process?.selinuxLabel) no("process.selinuxLabel", "this engine sets no SELinux labels: drop it")
-  if (process?.apparmorProfile && process.apparmorProfile !== "unconfined")
-    no("process.apparmorProfile", 'this engine loads no AppArmor profiles: drop it, or say "unconfined"')
-  if (linux.mountLabel) no("linux.mountLabel", "this engine sets no SELinux labels: drop it")
-  if (linux.intelRdt) no("linux.intelRdt", "this engine does not manage resctrl groups: drop it")
-  if (Object.keys(linux.netDevices ?? {}).length > 0)
-    no("linux.netDevices", "this engine moves no host interfaces: drop it")
-  if (linux.seccomp?.listenerPath)
-    no("linux.seccomp.listenerPath", "this engine hands no seccomp notifications on: drop it")
-}
-
 function mapped(map: Parameters<typeof hostId>[0], id: number, kind: string): number {
   const host = hostId(map, id)
   if (host === undefined)
@@ -257,9 +248,6 @@ function mapped(map: Parameters<typeof hostId>[0], id: number, kind: string): nu
     )
   return host
 }
-
-const devOptions = ({ mounts: list = [] }: Config): readonly string[] =>
-  list.find(({ destination }) => destination === "/dev")?.options ?? []
 
 function terminalOf(
   { terminal, user, consoleSize }: Process,

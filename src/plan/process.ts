@@ -73,7 +73,7 @@ const limit = (value: number): bigint =>
 const spoken = (value: number): string => (limit(value) === 0xffffffffffffffffn ? "unlimited" : String(value))
 
 /** Phase parent: what a process inside could not raise for itself. */
-export function limits({ rlimits = [], oomScoreAdj, execCPUAffinity }: Process): readonly Step[] {
+export function limits({ rlimits = [], oomScoreAdj }: Process): readonly Step[] {
   return [
     ...rlimits.map(
       ({ type, soft, hard }): Step => ({
@@ -98,18 +98,26 @@ export function limits({ rlimits = [], oomScoreAdj, execCPUAffinity }: Process):
             why: "it says whom the kernel kills first when the machine runs out of memory",
           } as const,
         ]),
-    ...(execCPUAffinity?.final ? [affinity(execCPUAffinity.final)] : []),
   ]
 }
 
-function affinity(cpus: string): Step {
-  return {
-    phase: "start",
+/**
+ * Of a program that joins a container, never of its first: phase host, before the process enters the container's groups, and phase
+ * start, when it is there.
+ */
+export function affinity({ execCPUAffinity = {} }: Process): readonly Step[] {
+  const { initial, final } = execCPUAffinity
+  const on = (phase: "host" | "start", cpus: string, why: string): Step => ({
+    phase,
     op: "affinity",
     cpus: cpuList(cpus),
     does: `run on the CPUs ${cpus}`,
-    why: "the config binds the program to them",
-  }
+    why,
+  })
+  return [
+    ...(initial ? [on("host", initial, "no other CPU is disturbed while the program is being prepared")] : []),
+    ...(final ? [on("start", final, "the config binds the program to them")] : []),
+  ]
 }
 
 /** The numbers of a list as the kernel writes it: `cpuList("0-2,5")` is `[0, 1, 2, 5]`. */
@@ -156,12 +164,13 @@ export function manners(
   const steps: Step[] = []
   if (sched) steps.push(scheduler(sched))
   if (ioPriority) {
-    const priority = (numberOf(IO_CLASS, ioPriority.class, "process.ioPriority.class") << 13) | ioPriority.priority
+    const { class: name, priority: level = 0 } = ioPriority
+    const priority = (numberOf(IO_CLASS, name, "process.ioPriority.class") << 13) | level
     steps.push({
       phase: "parent",
       op: "io-priority",
       priority,
-      does: `give the process the io priority ${ioPriority.class.replace("IOPRIO_CLASS_", "").toLowerCase()} ${ioPriority.priority}`,
+      does: `give the process the io priority ${name.replace("IOPRIO_CLASS_", "").toLowerCase()} ${level}`,
       why: "the config asks for it",
     })
   }

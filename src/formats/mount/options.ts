@@ -2,7 +2,7 @@
  * Mount options: the words of `config.json` (and of mount(8)) and what each one asks of the kernel.
  *
  * An option is one of four things: an attribute of this mount (`ro`), how it shares events with its copies (`rslave`),
- * a word for us (`rbind`, `ridmap`), or, when none of these, data for the file system (`size=64m`).
+ * a word for us (`rbind`, `ridmap`), or, when none of these, data for the file system (`size=64m`). `x-…` is a note for other programs.
  * An attribute with `r` in front counts for all mounts below, too.
  * @see OCI runtime-spec config.md "Linux mount options", Linux include/uapi/linux/mount.h
  */
@@ -25,7 +25,7 @@ export const ATTR = {
 export const PROPAGATION = { unbindable: 1 << 17, private: 1 << 18, slave: 1 << 19, shared: 1 << 20 } as const
 
 type Change = { readonly set?: number; readonly clear?: number }
-const ATTRIBUTES: Readonly<Record<string, Change>> = {
+const ATTRIBUTES: Readonly<Record<string, Change>> = own({
   ro: { set: ATTR.rdonly },
   rw: { clear: ATTR.rdonly },
   nosuid: { set: ATTR.nosuid },
@@ -44,17 +44,14 @@ const ATTRIBUTES: Readonly<Record<string, Change>> = {
   diratime: { clear: ATTR.nodiratime },
   nosymfollow: { set: ATTR.nosymfollow },
   symfollow: { clear: ATTR.nosymfollow },
-}
+})
 /** Known to mount(8), and nothing to do for a mount of ours. */
 const IGNORED = new Set([
   "defaults",
   "async",
   "nomand",
-  "mand",
   "noiversion",
-  "iversion",
   "nolazytime",
-  "lazytime",
   "loud",
   "silent",
   "auto",
@@ -65,11 +62,16 @@ const IGNORED = new Set([
   "nofail",
 ])
 /** In the specification, and not here: each with what to do instead. */
-const REFUSED: Readonly<Record<string, string>> = {
+const REFUSED: Readonly<Record<string, string>> = own({
   remount: "give the options to the first mount of this place",
   tmpcopyup: "copy the files in the image, or use a volume",
-  sync: "mount the source with sync on the host",
-  dirsync: "mount the source with dirsync on the host",
+  mand: "Linux 5.15 removed mandatory locks",
+  iversion: "mount the source with it on the host",
+})
+
+/** A table that has its rows and nothing else: an option may be called `constructor`. */
+function own<T>(rows: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.assign(Object.create(null) as object, rows)
 }
 
 export interface Options {
@@ -84,14 +86,17 @@ export interface Options {
   /** MS_* with whether it counts for all below; 0: as the caller thinks right. */
   readonly propagation: number
   readonly recursivePropagation: boolean
-  readonly idmap: boolean
+  /** Through the container's ids: this mount, or all below it too. */
+  readonly idmap: false | "one" | "all"
+  /** What the file system itself is told, for everybody who has it mounted: `size=64m`, `sync`. @see Linux fs/fs_context.c */
   readonly data: readonly string[]
 }
 
 /** @throws {EngineError} `UNSUPPORTED` for an option that we know and cannot do. */
 export function readOptions(options: readonly string[], destination: string): Options {
   let [bind, recursive, set, clear, recursiveSet, recursiveClear, propagation] = [false, false, 0, 0, 0, 0, 0]
-  let [recursivePropagation, idmap] = [false, false]
+  let recursivePropagation = false
+  let idmap: Options["idmap"] = false
   const data: string[] = []
   for (const option of options) {
     const refusal = REFUSED[option]
@@ -102,23 +107,23 @@ export function readOptions(options: readonly string[], destination: string): Op
         refusal,
       )
     const plain = option.replace(/^r/, "")
-    const own = ATTRIBUTES[option]
-    const below = own ? undefined : ATTRIBUTES[plain]
-    if (own) {
+    const here = ATTRIBUTES[option]
+    const below = here ? undefined : ATTRIBUTES[plain]
+    if (here) {
       // The later of two opposite words counts.
-      clear = (clear & ~(own.set ?? 0)) | (own.clear ?? 0)
-      set = (set & ~(own.clear ?? 0)) | (own.set ?? 0)
+      clear = (clear & ~(here.set ?? 0)) | (here.clear ?? 0)
+      set = (set & ~(here.clear ?? 0)) | (here.set ?? 0)
     } else if (option === "bind" || option === "rbind") {
       bind = true
       recursive = option === "rbind"
-    } else if (option === "idmap" || option === "ridmap") idmap = true
-    else if (option in PROPAGATION || plain in PROPAGATION) {
-      propagation = PROPAGATION[(option in PROPAGATION ? option : plain) as keyof typeof PROPAGATION]
-      recursivePropagation = !(option in PROPAGATION)
+    } else if (option === "idmap" || option === "ridmap") idmap = option === "idmap" ? "one" : "all"
+    else if (Object.hasOwn(PROPAGATION, plain)) {
+      propagation = PROPAGATION[plain as keyof typeof PROPAGATION]
+      recursivePropagation = option !== plain
     } else if (below && option.startsWith("r")) {
       recursiveClear = (recursiveClear & ~(below.set ?? 0)) | (below.clear ?? 0)
       recursiveSet = (recursiveSet & ~(below.clear ?? 0)) | (below.set ?? 0)
-    } else if (!IGNORED.has(option)) data.push(option)
+    } else if (!IGNORED.has(option) && !option.startsWith("x-")) data.push(option)
   }
   return { bind, recursive, set, clear, recursiveSet, recursiveClear, propagation, recursivePropagation, idmap, data }
 }
