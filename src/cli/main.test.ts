@@ -32,6 +32,17 @@ describe("the door", () => {
     status: 125,
     stderr: "minicontainer: cannot run banana: there is no such command\n  hint: all commands: minicontainer help\n",
   })
+  check("pull alpine", {
+    status: 125,
+    stderr: "minicontainer: cannot run pull: images are not built yet\n  hint: all commands: minicontainer help\n",
+  })
+  const below = "after container there are run, exec, ls, list, ps, logs, inspect, stop, rm, remove"
+  for (const [line, cause, hint] of [
+    ["container", "container: there is no such command", below],
+    ["container rnu", "container rnu: there is no such command", "did you mean run?"],
+    ["container kill x", "container kill: it is not built yet", below],
+  ] as const)
+    check(line, { status: 125, stderr: `minicontainer: cannot run ${cause}\n  hint: ${hint}\n` })
   check("--rot /x ps", {
     status: 125,
     stderr: "minicontainer: cannot use --rot: unknown flag\n  hint: did you mean --root?\n",
@@ -133,7 +144,7 @@ Also:
 
 Options:
   -s, --signal SIGNAL     What to send first (default: the container's own, else TERM)
-  -t, --timeout SECONDS   How long to wait before KILL (default: the container's own, else 10)
+  -t, --timeout SECONDS   Wait before KILL; -1: for ever (default: the container's own, else 10)
 `)
   })
   check("help lgos", {
@@ -207,6 +218,18 @@ ffffffffffff   /          "db"                     4 days ago    Exited (0) 3 da
     world,
   )
   check(
+    "ps --format '{{range .}}x{{end}} {{.}}'",
+    {
+      stdout: `xxxxxxxxxxxxxx {"sh -c 'sleep 100; e…" 2026-01-02 08:30:00 +0000 UTC 4e5b1b0a0b0c /srv/web a=b,c=d 0 /data web   2 hours ago 0B running Up 2 hours}
+`,
+    },
+    { engine: { ps: async () => ({ containers: [container({})], broken: [] }) } },
+  )
+  check("ps --filter publish=80", {
+    status: 125,
+    stderr: "minicontainer: cannot use --filter publish=80: networks are not built yet\n",
+  })
+  check(
     "ps --format json",
     {
       stdout: `{"Command":"\\"sh -c 'sleep 100; e…\\"","CreatedAt":"2026-01-02 08:30:00 +0000 UTC","ID":"4e5b1b0a0b0c","Image":"/srv/web","Labels":"a=b,c=d","LocalVolumes":"0","Mounts":"/data","Names":"web","Networks":"","Ports":"","RunningFor":"2 hours ago","Size":"0B","State":"running","Status":"Up 2 hours"}
@@ -264,6 +287,7 @@ describe("stop and rm try every name", () => {
     },
     { engine: { stop } },
   )
+  check("stop -t -1 web", { stdout: "web\n", asked: [["stop", "web", { graceMs: -1000 }]] })
   check("stop --time 0 web", { stdout: "web\n", asked: [["stop", "web", { graceMs: 0 }]] })
   check(
     "stop no1 web no2 db",
@@ -468,13 +492,17 @@ describe("explain", () => {
 })
 
 describe("info", () => {
-  const info = async () => ({ ServerVersion: "0.1.0", Cgroups: { Mode: "v2", Controllers: ["cpu", "pids"] } })
+  const info = async () => ({
+    ServerVersion: "0.1.0",
+    MemTotal: 3 * 2 ** 29,
+    Cgroups: { Mode: "v2", Controllers: ["cpu", "pids"] },
+  })
   check(
     "info",
-    { stdout: "ServerVersion: 0.1.0\nCgroups:\n  Mode: v2\n  Controllers: cpu pids\n" },
+    { stdout: "ServerVersion: 0.1.0\nMemTotal: 1.5GiB\nCgroups:\n  Mode: v2\n  Controllers: cpu pids\n" },
     { engine: { info } },
   )
-  check("system info -f '{{.Cgroups.Mode}}'", { stdout: "v2\n" }, { engine: { info } })
+  check("system info -f '{{.Cgroups.Mode}} {{.MemTotal}}'", { stdout: "v2 1610612736\n" }, { engine: { info } })
 })
 
 describe("report, what the executor becomes when a step fails", () => {

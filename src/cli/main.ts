@@ -11,14 +11,12 @@
  */
 
 import { resolve } from "node:path/posix"
-import { EngineError } from "../base/errors.ts"
 import type { Engine } from "../engine/types.ts"
 import { COMMANDS, find } from "./commands.ts"
 import { tell } from "./failure.ts"
 import { bool, type OptionsOf, parsed } from "./flags.ts"
 import { BrokenPipe, type Io } from "./io.ts"
-import { didYouMean } from "./nearest.ts"
-import { parse, quoted } from "./parse.ts"
+import { parse } from "./parse.ts"
 import { fileName } from "./values/files.ts"
 
 /** Options in front of the command. */
@@ -50,7 +48,7 @@ export async function main(argv: readonly string[], io: Io, open: (roots: Roots)
     if (options.version) return await call("version", ["--short"], io, open, options)
     if (help || words.length === 0) return await call("help", [], io, open, options)
     const found = find(words)
-    if (!found) throw unknown(words[0]!)
+    if (!found) throw (await import("./unknown.ts")).unknown(words)
     return await call(found.name, words.slice(found.took), io, open, options)
   } catch (error) {
     return error instanceof BrokenPipe ? STATUS_OF_SIGPIPE : tell(error, io, debug)
@@ -74,16 +72,4 @@ function roots(options: OptionsOf<typeof GLOBAL_FLAGS>, { env, cwd }: Io): Roots
   const root = typed(options.root) || env.MINICONTAINER_ROOT
   const runRoot = typed(options["run-root"]) || env.MINICONTAINER_RUN_ROOT
   return { ...(root && { root }), ...(runRoot && { runRoot }) }
-}
-
-function unknown(word: string): EngineError {
-  const names = Object.entries(COMMANDS).flatMap(([name, { group, also = [] }]) => (group ? [name, ...also] : []))
-  return new EngineError(
-    "USAGE",
-    `cannot run ${quoted(word)}: there is no such command`,
-    didYouMean(
-      word,
-      names.filter((name) => !name.includes(" ")),
-    ) ?? "all commands: minicontainer help",
-  )
 }

@@ -82,6 +82,8 @@ function stateOf(status: StatusFile | undefined, state: Seen["state"]): Readonly
     Error: status?.error ?? "",
     StartedAt: status?.started ?? NEVER,
     FinishedAt: status?.finished ?? NEVER,
+    // Not in the document without a health check, but a field all the same: `{{if .State.Health}}` is in many scripts.
+    Health: undefined,
   }
 }
 

@@ -212,7 +212,7 @@ test("a container is found by name, whole id or the first digits of one id", asy
   }
   symlinkSync(made[0]!, `${store.root}/names/def`)
   symlinkSync(ID("9"), `${store.root}/names/dangling`)
-  expect([made[1]!, "abc2", "def0", "d", "def"].map((text) => resolveContainer(store, text))).toEqual([
+  expect([made[1]!, "abc2", "def0", "d", "/def"].map((text) => resolveContainer(store, text))).toEqual([
     made[1]!,
     made[1]!,
     made[2]!,

@@ -26,13 +26,17 @@ const ID = /^[0-9a-f]{64}$/
 
 /**
  * The id of the container that a person means: a name, a whole id, or the first digits of one id.
- * @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`.
+ * @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`; `INVALID_VALUE` for what is no text.
  */
-export function resolveContainer(store: Store, reference: string): string {
+export function resolveContainer(store: Store, given: string): string {
+  if (typeof given !== "string")
+    throw new EngineError("INVALID_VALUE", "cannot find a container: its name or id is not a text")
+  // As `inspect` prints it: Docker's names begin with a slash.
+  const reference = given.replace(/^\//, "")
   const missing = (): EngineError =>
     new EngineError(
       "CONTAINER_NOT_FOUND",
-      `cannot find container "${reference}": no container has this name or id`,
+      `cannot find container "${given}": no container has this name or id`,
       "ps --all shows all of them",
     )
   if (!/^[\w.-]+$/.test(reference) || reference.startsWith(".")) throw missing()

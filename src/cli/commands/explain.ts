@@ -23,7 +23,10 @@ export const explain = command({
   about: "Print every step that run would take, taking none",
   details: "The options are those of run. With the name of a container, and no --rootfs: the steps that made it.",
   examples: ["--rootfs / sh", "--rootfs / --memory 512m --format json sh", "web"],
-  options: { ...RUN_FLAGS, format: text({ value: "FORMAT", about: "json, or a Go template for the plan" }) },
+  options: {
+    ...RUN_FLAGS,
+    format: text({ value: "FORMAT", blank: true, about: "json, or a Go template for the plan" }),
+  },
   optionsEnd: "first",
   words: [0],
   run: async ({ engine, io, options: { format, ...options }, words }) => {

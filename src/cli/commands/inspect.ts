@@ -15,7 +15,7 @@ export const inspect = command({
   about: "Print all that is known of containers, as JSON",
   examples: ["web", "--format '{{.State.Status}} {{.State.ExitCode}}' web"],
   options: {
-    format: text({ short: "f", value: "TEMPLATE", about: "json, or a Go template for each" }),
+    format: text({ short: "f", value: "TEMPLATE", blank: true, about: "json, or a Go template for each" }),
     size: bool({ short: "s", refuse: "sizes are not measured yet", harmless: ["false"], about: "Print sizes" }),
     type: choice({
       of: ["container"],

@@ -17,6 +17,14 @@ import { type Item, printList } from "../print/format.ts"
 
 /** What Docker filters by, as far as there is anything to filter. */
 const FILTERS = ["ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "volume"]
+/** And what it filters by where there is nothing yet. */
+const LATER: Readonly<Record<string, string>> = {
+  expose: "networks are not built yet",
+  publish: "networks are not built yet",
+  health: "health checks are not built yet",
+  "is-task": "there are no services whose task it could be",
+  isolation: "it means something on Windows only",
+}
 
 /** Field of a template → heading. */
 const HEADINGS = {
@@ -94,6 +102,7 @@ function filter(given: string): { readonly key: string; readonly value: string }
   const { key, value } = keyValue(given)
   if (value === undefined) throw new BadValue("not of the form KEY=VALUE", "for example status=exited")
   if (FILTERS.includes(key)) return { key, value }
+  if (Object.hasOwn(LATER, key)) throw new BadValue(LATER[key]!, undefined, "UNSUPPORTED")
   throw new BadValue(`there is no filter ${key}`, didYouMean(key, FILTERS) ?? `there are ${FILTERS.join(", ")}`)
 }
 

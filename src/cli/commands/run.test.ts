@@ -291,7 +291,7 @@ runFails(
 runFails(
   "--tmpfs /x:sze=1m",
   "cannot use --tmpfs /x:sze=1m: it has no option sze",
-  "it takes size, mode, size, uid, gid, nr_inodes, nr_blocks, mpol, huge, ro, rw, exec, noexec, suid, nosuid, dev, nodev, sync, async, dirsync, atime, noatime, diratime, nodiratime, relatime, norelatime, strictatime",
+  "it takes mode, size, uid, gid, nr_inodes, nr_blocks, mpol, huge, ro, rw, exec, noexec, suid, nosuid, dev, nodev, sync, async, dirsync, atime, noatime, diratime, nodiratime, relatime, norelatime, strictatime",
 )
 runFails("--ulimit nproc=3:2", "cannot use --ulimit nproc=3:2: its soft limit exceeds the hard one")
 runFails(

@@ -15,8 +15,8 @@ export const stop = command({
     timeout: seconds({
       short: "t",
       also: ["time"],
-      min: 0,
-      about: "How long to wait before KILL (default: the container's own, else 10)",
+      min: -1,
+      about: "Wait before KILL; -1: for ever (default: the container's own, else 10)",
     }),
     signal: parsed(
       "SIGNAL",

@@ -19,7 +19,7 @@ export const version = page({
   about: "Print the version",
   examples: ["", "--format '{{.Client.Version}}'"],
   options: {
-    format: text({ short: "f", value: "TEMPLATE", about: "json, or a Go template" }),
+    format: text({ short: "f", value: "TEMPLATE", blank: true, about: "json, or a Go template" }),
     short: bool({ about: "One line" }),
   },
   words: [0, 0],

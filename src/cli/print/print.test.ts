@@ -49,14 +49,20 @@ test("an outline indents what belongs together", () => {
     None: undefined,
     Cgroups: { Mode: "v2", Controllers: ["cpu", "pids"], Empty: [] },
     Many: [{ a: 1 }],
+    Pairs: [["Backing Filesystem", "ext4"]],
+    Warnings: ["one thing", "another"],
   }
   expect(outline(document)).toBe(`Kernel: 6.1.0
 Cgroups:
   Mode: v2
   Controllers: cpu pids
-  Empty:
 Many:
   0:
     a: 1
+Pairs:
+  Backing Filesystem: ext4
+Warnings:
+  one thing
+  another
 `)
 })

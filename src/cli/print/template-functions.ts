@@ -26,8 +26,8 @@ export function shown(value: unknown, nested = false): string {
       .map(([key, item]) => `${key}:${shown(item, true)}`)
       .join(" ")}]`
   if (typeof value === "object")
-    return `{${Object.values(value)
-      .map((item) => shown(item, true))
+    return `{${fields(value)
+      .map(([, item]) => shown(item, true))
       .join(" ")}}`
   return String(value)
 }
@@ -36,9 +36,13 @@ export function shown(value: unknown, nested = false): string {
 export function entries(value: unknown): (readonly [key: string | number, item: unknown])[] {
   if (Array.isArray(value)) return value.map((item, at) => [at, item] as const)
   if (typeof value === "number") return Array.from({ length: value }, (_, at) => [at, at] as const)
-  const pairs: [string, unknown][] = value instanceof Map ? [...value] : Object.entries((value ?? {}) as object)
+  const pairs: [string, unknown][] = value instanceof Map ? [...value] : fields(value)
   return pairs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 }
+
+/** What an object has and what it can do are told apart: a method (`.Label "key"`) is no field. */
+const fields = (value: unknown): [string, unknown][] =>
+  Object.entries((value ?? {}) as object).filter(([, item]) => typeof item !== "function")
 
 const text = (value: unknown): string => {
   if (typeof value === "string") return value

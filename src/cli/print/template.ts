@@ -190,7 +190,10 @@ function field(value: unknown, name: string, at: At): unknown {
   if (value === undefined || value === null)
     throw new TemplateFault(`there is nothing that .${name} could be taken of`, at)
   if (typeof value !== "object" || Array.isArray(value))
-    throw new TemplateFault(`${shown(value)} has no field ${name}`, at)
+    throw new TemplateFault(
+      `${typeof value === "string" ? JSON.stringify(value) : shown(value)} has no field ${name}`,
+      at,
+    )
   if (Object.hasOwn(value, name)) return (value as Record<string, unknown>)[name]
   const names = Object.keys(value)
   throw new TemplateFault(`there is no field ${name}`, at, didYouMean(name, names) ?? `there are ${names.join(", ")}`)
@@ -198,7 +201,10 @@ function field(value: unknown, name: string, at: At): unknown {
 
 function applied(name: string, called: TemplateFunction, args: readonly unknown[], at: At): unknown {
   if (args.length < called.length)
-    throw new TemplateFault(`${name} needs ${called.length} arguments, not ${args.length}`, at)
+    throw new TemplateFault(
+      `${name} needs ${called.length} ${called.length === 1 ? "argument" : "arguments"}, not ${args.length}`,
+      at,
+    )
   try {
     return called(...args)
   } catch (error) {

@@ -87,7 +87,7 @@ export function tmpfs(text: string): Tmpfs {
     if (key === "size" && value !== undefined && !value.endsWith("%")) mount = { ...mount, sizeBytes: tmpfsSize(value) }
     else if (key === "mode") mount = { ...mount, mode: tmpfsMode(value ?? "") }
     else if (TMPFS_WORDS.has(key)) options.push(option)
-    else throw new BadValue(`it has no option ${key}`, `it takes size, mode, ${[...TMPFS_WORDS].join(", ")}`)
+    else throw new BadValue(`it has no option ${key}`, `it takes mode, ${[...TMPFS_WORDS].join(", ")}`)
   }
   return options.length > 0 ? { ...mount, options } : mount
 }
