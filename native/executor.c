@@ -375,6 +375,12 @@ static int open_monitors(const char *path) {
   return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* The monitor becomes process 1 of a pid namespace, and has no number for anybody outside: so whom it would move, we move. */
+static void move_ahead(void) {
+  for (uint32_t i = 0; i < plan.forward; i++)
+    if (plan.step[i].op == OP_MOVE_PROCESSES && plan.frame[HEADER_FAULT].n != i) run.moved = 1 + perform(&run, &plan.step[i]);
+}
+
 static int use_run(int argc, char **argv) {
   if (seal(argv) < 0) return refuse("run a plan", "this program can be sealed neither by a read-only mount nor in memory");
   // What the runtimes of JavaScript leave behind: SIGXFSZ ignored, signals blocked. RLIMIT_NOFILE, which they raise, is set by the plan.
@@ -386,6 +392,7 @@ static int use_run(int argc, char **argv) {
   if (!strcmp(argv[1], "join")) unlink(path);   // a container's own plan stays as long as it does: by that its monitor is known
   if (wrong) return refuse("read the plan", wrong);
   if (plan.frame[HEADER_STAY].n == 0) return run_alone();
+  move_ahead();
 
   int ends[2], monitors = open_monitors(plan.frame[HEADER_MONITORS].t.s);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return refuse("make the monitor", strerror(errno));

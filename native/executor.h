@@ -76,6 +76,7 @@ struct run {
   uint8_t *done;              /* per forward step: 1 if it really did something */
   int root, old_root;         /* the container's root once we are in it, and what to leave then; -1: paths are the host's */
   int home;                   /* the mount namespace to go back to; -1: we are there */
+  int moved;                  /* op move-processes was carried out ahead: 1 + its errno; 0: not yet */
   bool joined;                /* the child entered namespaces in which others run */
   /* The child, once cloned. */
   pid_t vpid, pid;            /* as this process numbers it; as the host's /proc does */

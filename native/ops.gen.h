@@ -50,7 +50,7 @@ enum op {
   OP_DEVICE_PROGRAM = 50, /* bpf(2) BPF_PROG_LOAD of a BPF_PROG_TYPE_CGROUP_DEVICE and BPF_PROG_ATTACH to the cgroup with BPF_F_ALLOW_MULTI */
   OP_SIGNAL = 51, /* pidfd_send_signal(2) to an open process */
   OP_AWAIT_EXIT = 52, /* poll(2) on an open process: ETIMEDOUT if it lives on after `ms` */
-  OP_MOVE_PROCESSES = 53, /* writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left; EBUSY if some cannot be moved, or are seen as 0: of another pid namespace */
+  OP_MOVE_PROCESSES = 53, /* mkdir(2) of the cgroup `to` if it is missing, then writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left: EBUSY if some are seen as 0, of another pid namespace. Done before the monitor is made, which has a pid namespace of its own */
   OP_NETLINK = 60, /* socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first */
   OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 unless the process has joined others, who could then look into it */
   OP_HOSTNAME = 71, /* sethostname(2) */

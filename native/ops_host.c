@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <linux/bpf.h>
@@ -90,6 +91,8 @@ enum { MOST_PASSES = 1000 };
  */
 OP(move_processes) {
   static char text[65536];
+  if (run->moved) return run->moved - 1;
+  if (mkdir(T(A_MOVE_PROCESSES_TO), 0755) < 0 && errno != EEXIST) return errno;
   int from = open(T(A_MOVE_PROCESSES_FROM), O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = errno;
   if (from < 0) return error;
   int to = open(T(A_MOVE_PROCESSES_TO), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -7,12 +7,15 @@
  * Read on: plan/join.ts, spec/exec.ts.
  */
 
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { become } from "../executor/become.ts"
 import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import { readAccounts } from "../host/accounts.ts"
+import { unifiedGroup } from "../host/cgroups.ts"
 import { requireRoot } from "../host/host.ts"
+import type { Host } from "../model/host.ts"
+import type { Placement } from "../model/placement.ts"
 import type { ExecRequest } from "../model/request.ts"
 import { type Extras, execPlan } from "../plan/plan.ts"
 import type { Plan } from "../plan/step.ts"
@@ -65,12 +68,41 @@ export async function prepareExec(
   const { announce: _, ...place } = placement
   const plan = execPlan(
     config,
-    { ...place, init: false, stdio: stdio(request), detachKeys: detachKeys(request.detachKeys ?? "") },
+    {
+      ...place,
+      ...groupFor(placement, host, pid),
+      init: false,
+      stdio: stdio(request),
+      detachKeys: detachKeys(request.detachKeys ?? ""),
+    },
     host,
     { pid, start },
     { ...compiledPolicy(world, config, host), ...extras },
   )
   return { id, plan, wire: `${placement.runDirectory}/exec-${crypto.randomUUID()}` }
+}
+
+/**
+ * On v2 the container's own group, or the one below it that process 1 has gone to: a container that makes containers passes controllers
+ * on, and then its own group may hold nobody. Whatever is below has its limits.
+ */
+function groupFor({ cgroup }: Placement, { cgroups }: Host, pid: number): Pick<Placement, "cgroup"> {
+  const { mode, unified = "", base } = cgroups
+  if (!cgroup || mode !== "v2") return {}
+  const above = base[unified] ?? "/"
+  const group = unifiedGroup(textOf(`/proc/${pid}/cgroup`)) ?? ""
+  const own = `${above === "/" ? "" : above}${cgroup.path}`
+  return group.startsWith(`${own}/`)
+    ? { cgroup: { ...cgroup, path: group.slice(own.length - cgroup.path.length) } }
+    : {}
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return ""
+  }
 }
 
 /** The executor removes the file when it has read it. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { cgroupsFrom } from "./cgroups.ts"
+import { cgroupsFrom, unifiedGroup } from "./cgroups.ts"
 import { parseMountinfo } from "./mountinfo.ts"
 
 /** What is found on a host with these texts. `files`: what can be read besides. `namespace`: not the machine's own. */
@@ -140,6 +140,15 @@ test("WSL 2: a v2 tree without controllers beside v1 trees directly below /sys/f
 63 60 0:32 / /sys/fs/cgroup/pids rw,nosuid,nodev,noexec,relatime - cgroup cgroup rw,pids`
   const { mode, controllers } = found(wsl, "2:pids:/\n1:memory:/\n0::/\n")
   expect({ mode, names: Object.keys(controllers) }).toEqual({ mode: "v1", names: ["memory", "pids"] })
+})
+
+test("the v2 group of a process, also beside v1 trees; outside of our namespace it has no name", () => {
+  expect(["0::/a/b:c\n", "4:memory:/x\n0::/\n", "4:memory:/x\n", "0::/../other\n"].map(unifiedGroup)).toEqual([
+    "/a/b:c",
+    "/",
+    undefined,
+    undefined,
+  ])
 })
 
 test("no cgroup file system at all", () => {

@@ -71,6 +71,15 @@ function below(mount: MountInfo, group: string): string {
   return group.startsWith(`${mount.root}/`) ? group.slice(mount.root.length) : "/"
 }
 
+/**
+ * The group of the version 2 tree that a process is in, as we see it: the text of its /proc/PID/cgroup.
+ * @returns undefined if there is no such tree, or its group lies outside of our cgroup namespace.
+ */
+export function unifiedGroup(text: string): string | undefined {
+  const group = parseSelf(text).get("")
+  return group?.startsWith("/..") ? undefined : group
+}
+
 /** Joins a mount point and a way below it. */
 export const groupPath = (point: string, group: string): string => (group === "/" ? point : `${point}${group}`)
 

@@ -138,21 +138,12 @@ function empty(at: (path: string) => string): readonly Step[] {
   return [
     {
       phase: "host",
-      op: "mkdir",
-      path: at(LEAF),
-      mode: 0o755,
-      ok: ["EEXIST"],
-      does: `make the cgroup ${LEAF}`,
-      why: "we are inside a container ourselves: the group at the top is no root, and its processes need another place",
-      // No undo: they stay there.
-    },
-    {
-      phase: "host",
       op: "move-processes",
       from: at(""),
       to: at(LEAF),
       does: `move the processes of ${at("")} to its group ${LEAF}`,
-      why: "a group that passes controllers on may hold no processes itself",
+      why: "we are inside a container ourselves: the group at the top is no root, and one that passes controllers on may hold nobody",
+      // No undo: they can stay where they are.
     },
   ]
 }

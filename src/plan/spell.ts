@@ -179,6 +179,7 @@ const SPELLING: Spelling = {
   unshare: ({ flags }) => [`unshare(${bits(flags, CLONE)})`],
   "remove-cgroup": ({ path }) => [`kill(whoever is left in ${quote(path)}, SIGKILL)`, `rmdir(${quote(path)})`],
   "move-processes": ({ from, to }) => [
+    `mkdir(${quote(to)}, 0755)`,
     `write(${quote(`${to}/cgroup.procs`)}, each pid in ${quote(`${from}/cgroup.procs`)})`,
   ],
   "device-program": ({ path, program }) => [

@@ -126,7 +126,7 @@ export const OPS = {
   "device-program": { code: 50, about: "bpf(2) BPF_PROG_LOAD of a BPF_PROG_TYPE_CGROUP_DEVICE and BPF_PROG_ATTACH to the cgroup with BPF_F_ALLOW_MULTI", args: { path: "text", program: "bytes" } },
   signal: { code: 51, about: "pidfd_send_signal(2) to an open process", args: { process: "fd", signal: "number" } },
   "await-exit": { code: 52, about: "poll(2) on an open process: ETIMEDOUT if it lives on after `ms`", args: { process: "fd", ms: "number" } },
-  "move-processes": { code: 53, about: "writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left; EBUSY if some cannot be moved, or are seen as 0: of another pid namespace", args: { from: "text", to: "text" } },
+  "move-processes": { code: 53, about: "mkdir(2) of the cgroup `to` if it is missing, then writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left: EBUSY if some are seen as 0, of another pid namespace. Done before the monitor is made, which has a pid namespace of its own", args: { from: "text", to: "text" } },
 
   // Network.
   netlink: { code: 60, about: "socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first", args: { protocol: "number", messages: "bytes", fds: "fds", offsets: "numbers" } },
