@@ -23,9 +23,7 @@ export interface Target {
 
 /** Phase host and clone. @param cgroup the slot of a v2 group that the program is born in. */
 export function join({ pid, start, namespaces }: Target, { cgroup }: { readonly cgroup?: Slot }): readonly Step[] {
-  const kinds = namespaces
-    .filter(({ type }) => type !== "time")
-    .reduce((flags: number, { type }) => flags | CLONE_NEW[type], 0)
+  const kinds = namespaces.reduce((flags: number, { type }) => flags | CLONE_NEW[type], 0)
   return [
     {
       phase: "host",

@@ -35,6 +35,7 @@ export interface Overlay {
 
 /** MS_PRIVATE: the staging mounts send nothing anywhere. */
 const MS_PRIVATE = 1 << 18
+const MS_SLAVE = 1 << 19
 
 /** Directories that the overlay needs: phase host. Whoever owns `writable` removes them with it. */
 export function overlayDirectories({ writable, staging, uid, gid, shifted, store, layers }: Overlay): readonly Step[] {
@@ -132,7 +133,15 @@ export function rootFileSystem(
     uid,
     gid,
     shifted,
-  }: { readonly staging: string; readonly uid: number; readonly gid: number; readonly shifted: boolean },
+    listens = false,
+  }: {
+    readonly staging: string
+    readonly uid: number
+    readonly gid: number
+    readonly shifted: boolean
+    /** What the host mounts below a directory later shall appear inside: `rootfsPropagation` slave. */
+    readonly listens?: boolean
+  },
 ): { readonly host: readonly Step[]; readonly parent: readonly Step[] } {
   if (rootfs.kind === "directory")
     return {
@@ -144,7 +153,7 @@ export function rootFileSystem(
           recursive: 1,
           set: 0,
           clear: 0,
-          propagation: MS_PRIVATE,
+          propagation: listens ? MS_SLAVE : MS_PRIVATE,
           gives: "root",
           does: `clone the mount of ${rootfs.path}`,
           why: "only a mount can become the root",

@@ -99,6 +99,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     staging: placement.staging ?? placement.directory,
     ...owner,
     shifted,
+    listens: /^r?slave$/.test(linux.rootfsPropagation ?? ""),
   })
   const devices = deviceTree({
     devices: linux.devices ?? [],

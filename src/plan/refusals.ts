@@ -150,6 +150,12 @@ const INVALID: readonly Row[] = [
     hint: 'drop it, or add { "type": "time" } to linux.namespaces',
   },
   {
+    found: when('linux.sysctl["kernel.hostname"]', ({ hostname, linux }) => {
+      return hostname && linux?.sysctl?.["kernel.hostname"] && linux.sysctl["kernel.hostname"] !== hostname
+    }),
+    is: "contradicts hostname",
+  },
+  {
     found: when("linux.seccomp.listenerMetadata", ({ linux }) => linux?.seccomp?.listenerMetadata),
     is: "needs linux.seccomp.listenerPath",
   },

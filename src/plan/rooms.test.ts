@@ -81,6 +81,9 @@ test("an OCI bundle's root is used as it is", () => {
     "
     host   clone the mount of /bundle/rootfs            → $root"
   `)
+  expect(host[0]).toMatchObject({ propagation: 1 << 18 })
+  const listening = { staging: "/c/1", uid: 0, gid: 0, shifted: false, listens: true }
+  expect(rootFileSystem({ kind: "directory", path: "/r" }, listening).host[0]).toMatchObject({ propagation: 1 << 19 })
 })
 
 test("all new namespaces come with the clone; the cgroup's too where the child is born in its group", () => {
@@ -118,7 +121,7 @@ test("a program joins by the pidfd of process 1", () => {
     host   open the container's process 7               → $container
     clone  clone a process inside the container's pid, mount, time ($cgroup $container) → $child"
   `)
-  expect(steps[1]).toMatchObject({ kinds: [0x20000000 | 0x20000] })
+  expect(steps[1]).toMatchObject({ kinds: [0x20000000 | 0x20000 | 0x80] })
 })
 
 test("ids are found in a map, and missed outside of it", () => {
@@ -175,7 +178,7 @@ const config: Config = {
   hooks: { poststop: [{ path: "/bin/hook", args: ["hook", "-x"], timeout: 3 }] },
   annotations: { a: "b" },
   linux: {
-    namespaces: [{ type: "uts" }],
+    namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/a" }],
     sysctl: { "net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "0" },
     timeOffsets: { boottime: { secs: 5 } },
   },
@@ -203,6 +206,14 @@ test("names, sysctls and clocks", () => {
     "/proc/sys/net/ipv4/ip_forward",
     "/proc/sys/net/ipv4/conf/eth0.1/forwarding",
   ])
+  const set = (name: string) => () => sysctls({ ...config.linux, sysctl: { [name]: "1" } })
+  for (const name of ["vm.overcommit_memory", "kernel.core_pattern", "kernel/shmmaxi", "fs.file-max"])
+    expect(set(name)).toThrow(`cannot set ${name}: it belongs to the whole host, not to a namespace`)
+  for (const name of ["net/../kernel/core_pattern", "net..ipv4", "/net/core/somaxconn", "net/./x"])
+    expect(set(name)).toThrow(`cannot set ${name}: it is not a name like net.core.somaxconn`)
+  expect(set("kernel.shmmax")).toThrow("cannot set kernel.shmmax: the container shares the host's ipc namespace")
+  expect(set("user.max_net_namespaces")).toThrow("the container shares the host's user namespace")
+  expect(set("kernel.domainname")).not.toThrow()
   expect(clocks(config.linux ?? {})).toMatchObject([{ text: "boottime 5 0\n" }])
 })
 test("protection: read-only clones first, masks last; nothing for nothing", () => {

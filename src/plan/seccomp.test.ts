@@ -275,9 +275,11 @@ test("what cannot be compiled is a sentence", () => {
   )
   expect(refusal({ architectures: ["SCMP_ARCH_VAX"] })).toBe('INVALID_CONFIG: "SCMP_ARCH_VAX" is no architecture')
   expect(refusal({ flags: ["SECCOMP_FILTER_FLAG_FAST"] })).toBe('INVALID_CONFIG: "SECCOMP_FILTER_FLAG_FAST" is no flag')
-  expect(refusal({ syscalls: [{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }] })).toStartWith(
-    "UNSUPPORTED: cannot load the seccomp policy: SCMP_ACT_NOTIFY needs",
-  )
+  for (const policy of [
+    { syscalls: [{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }] },
+    { defaultAction: "SCMP_ACT_NOTIFY" },
+  ])
+    expect(refusal(policy)).toStartWith("UNSUPPORTED: cannot load the seccomp policy: SCMP_ACT_NOTIFY needs")
   expect(refusal({ syscalls: Array.from({ length: 1500 }, (_, value) => allow(["read"], { ...arg, value })) })).toBe(
     "UNSUPPORTED: it takes 6035 instructions, the kernel allows 4096",
   )

@@ -116,7 +116,9 @@ export function compileSeccomp(policy: Seccomp, host: Pick<Host, "arch">): Compi
       `cannot compile the seccomp policy: it takes ${program.length} instructions, the kernel allows ${MOST_INSTRUCTIONS}`,
       "use fewer rules with arguments",
     )
-  const notifies = policy.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
+  const notifies = [policy, ...(policy.syscalls ?? [])].some(
+    (one) => ("action" in one ? one.action : one.defaultAction) === "SCMP_ACT_NOTIFY",
+  )
   return { program: encode(program), flags: flagsOf(policy, notifies) }
 }
 

@@ -9,7 +9,7 @@
  */
 
 import { EngineError } from "../base/errors.ts"
-import type { Config, Linux } from "../model/oci.ts"
+import type { Config, Linux, NamespaceType } from "../model/oci.ts"
 import type { Step } from "./step.ts"
 
 /** Phase child. @throws {EngineError} `INVALID_CONFIG` for a name in a uts namespace that is the host's. */
@@ -47,18 +47,44 @@ export function names({ hostname, domainname, linux }: Config): readonly Step[] 
   ]
 }
 
-/** Phase child, when the container's /proc is there. `net.ipv4.ip_forward` is the file /proc/sys/net/ipv4/ip_forward; a name with slashes is taken as it is. */
-export function sysctls({ sysctl = {} }: Linux): readonly Step[] {
-  return Object.entries(sysctl).map(
-    ([name, value]): Step => ({
+/** Which namespace a sysctl belongs to, by its path below /proc/sys. What is in none of these is the whole machine's. */
+const BELONGS: readonly { readonly path: RegExp; readonly to: NamespaceType }[] = [
+  { path: /^net\//, to: "network" },
+  { path: /^fs\/mqueue\//, to: "ipc" },
+  {
+    path: /^kernel\/(auto_msgmni|msgmax|msgmnb|msgmni|msg_next_id|sem|sem_next_id|shmall|shmmax|shmmni|shm_rmid_forced|shm_next_id)$/,
+    to: "ipc",
+  },
+  { path: /^kernel\/(hostname|domainname)$/, to: "uts" },
+  { path: /^user\//, to: "user" },
+]
+
+/**
+ * Phase child, when the container's /proc is there. `net.ipv4.ip_forward` is the file /proc/sys/net/ipv4/ip_forward; a name with slashes is
+ * taken as it is.
+ * @throws {EngineError} `INVALID_CONFIG` for a setting that would be the host's.
+ */
+export function sysctls({ sysctl = {}, namespaces = [] }: Linux): readonly Step[] {
+  return Object.entries(sysctl).map(([name, value]): Step => {
+    const path = name.includes("/") ? name : name.replaceAll(".", "/")
+    const refuse = (cause: string, hint?: string): EngineError =>
+      new EngineError("INVALID_CONFIG", `cannot set ${name}: ${cause}`, hint)
+    if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
+      throw refuse("it is not a name like net.core.somaxconn")
+    const to = BELONGS.find((row) => row.path.test(path))?.to
+    if (to === undefined)
+      throw refuse("it belongs to the whole host, not to a namespace", "set it on the host, for all")
+    if (!namespaces.some(({ type }) => type === to))
+      throw refuse(`the container shares the host's ${to} namespace`, `add { "type": "${to}" } to linux.namespaces`)
+    return {
       phase: "child",
       op: "write",
-      path: `/proc/sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`,
+      path: `/proc/sys/${path}`,
       text: value,
       does: `set ${name} to ${value}`,
       why: "this setting belongs to a namespace of the container's own",
-    }),
-  )
+    }
+  })
 }
 
 /** Phase child, after the time namespace is made and before anybody is in it. */
