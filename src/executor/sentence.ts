@@ -41,7 +41,7 @@ export interface Told {
 
 /** The same plan in a few words: what `failed` in a plan's frame carries, so that the command can speak after it was replaced. */
 export function toldOf(plan: Pick<Plan, "steps">): Told {
-  const exec = plan.steps.find((step) => step.op === "exec")
+  const exec = plan.steps.findLast((step) => step.op === "exec")
   return { ops: plan.steps.map(({ op }) => op), program: exec?.op === "exec" ? (exec.argv[0] ?? "") : "" }
 }
 /** As two words of an argv. */

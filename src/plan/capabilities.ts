@@ -94,7 +94,9 @@ export function capabilities(
     }, 0n)
   /** What the kernel would refuse: a set that is not within another. */
   const within = (inner: bigint, outer: bigint, what: string): bigint => {
-    for (const name of names(inner & ~outer)) withheld(name, `the config makes it ${what}`)
+    const outside = inner & ~outer
+    if (outside === 0n) return inner
+    for (const name of names(outside)) withheld(name, `the config makes it ${what}`)
     return inner & outer
   }
 

@@ -142,10 +142,14 @@ export function joinCgroupsV1({ resources, path, monitors, host }: CgroupsReques
 }
 
 /** Groups that are shared stand on the way to several others; they are made on the first. */
-const once = (steps: readonly Step[]): readonly Step[] =>
-  steps.filter(
-    ({ does, undo }, index) => undo !== undefined || steps.findIndex((other) => other.does === does) === index,
-  )
+function once(steps: readonly Step[]): readonly Step[] {
+  const made = new Set<string>()
+  return steps.filter(({ does, undo }) => {
+    if (undo === undefined && made.has(does)) return false
+    made.add(does)
+    return true
+  })
+}
 
 const tree = (cgroups: Cgroups, mount: string, controllers: readonly string[]): Hierarchy => ({
   mount,

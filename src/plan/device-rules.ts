@@ -111,7 +111,7 @@ function shortened(rules: readonly Rule[]): readonly Rule[] {
 }
 
 const letters = (access: number): string =>
-  (["r", "w", "m"] as const).filter((letter) => access & DEVICE_ACCESS[letter]).join("")
+  (access & DEVICE_ACCESS.r ? "r" : "") + (access & DEVICE_ACCESS.w ? "w" : "") + (access & DEVICE_ACCESS.m ? "m" : "")
 /** `c 1:3 rwm`, as devices.list shows it. */
 const text = ({ type, major, minor, access }: Rule): string =>
   `${type ?? "a"} ${major ?? "*"}:${minor ?? "*"} ${letters(access)}`

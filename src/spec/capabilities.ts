@@ -42,8 +42,8 @@ const SINCE: Partial<Record<Capability, readonly [number, number]>> = {
 }
 
 const known = (host: Host, capability: Capability): boolean => {
-  const [major, minor] = SINCE[capability] ?? [0, 0]
-  return host.kernel[0] > major || (host.kernel[0] === major && host.kernel[1] >= minor)
+  const since = SINCE[capability]
+  return since === undefined || host.kernel[0] > since[0] || (host.kernel[0] === since[0] && host.kernel[1] >= since[1])
 }
 
 /** What can be given at all: to a container with its own user namespace, or to one that shares the host's. */
