@@ -209,7 +209,8 @@ export interface Resources {
 export interface Throttle {
   readonly major: number
   readonly minor: number
-  readonly rate: number
+  /** Bytes or requests a second; 0 or absent takes a limit away. */
+  readonly rate?: number
 }
 
 export interface Seccomp {

@@ -13,14 +13,14 @@
 import { binarySize } from "../base/units.ts"
 import type { Host } from "../model/host.ts"
 import type { Resources, Throttle } from "../model/oci.ts"
-import { given, type Row } from "./cgroups-limits.ts"
+import { given, isUnlimited, positive, type Row } from "./cgroups-limits.ts"
 
 /** Every limit as cgroup v2 spells it. */
 export function limits(resources: Resources, kernel: Host["kernel"]): readonly Row[] {
   const { memory = {}, cpu = {}, pids, blockIO = {}, hugepageLimits = [], network, rdma = {}, unified = {} } = resources
   const lacks = (asked: string, because: string): Row => ({ asked, because })
-  const max = (value: number): string => (value < 0 ? "max" : String(value))
-  const size = (bytes: number): string => (bytes < 0 ? "unlimited" : binarySize(bytes))
+  const max = (value: number): string => (isUnlimited(value) ? "max" : String(value))
+  const size = (bytes: number): string => (isUnlimited(bytes) ? "unlimited" : binarySize(bytes))
   const since = (major: number, minor: number): boolean =>
     kernel[0] > major || (kernel[0] === major && kernel[1] >= minor)
   const idle = cpu.idle === 1
@@ -62,8 +62,8 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
     ...given(memory.disableOOMKiller || undefined, () => [
       lacks("--oom-kill-disable", "cgroup v2 cannot switch the killer off"),
     ]),
-    ...given(memory.kernel || undefined, () => [lacks("memory.kernel", "cgroup v2 counts kernel memory as memory")]),
-    ...given(memory.kernelTCP || undefined, () => [
+    ...given(positive(memory.kernel), () => [lacks("memory.kernel", "cgroup v2 counts kernel memory as memory")]),
+    ...given(positive(memory.kernelTCP), () => [
       lacks("memory.kernelTCP", "cgroup v2 counts network buffers as memory"),
     ]),
     ...(memory.useHierarchy === false
@@ -286,9 +286,9 @@ function ioMax(blockIO: NonNullable<Resources["blockIO"]>): readonly Row[] {
   ]
   const devices = new Map<string, string[]>()
   for (const [key, throttles = []] of kinds)
-    for (const { major, minor, rate } of throttles) {
+    for (const { major, minor, rate = 0 } of throttles) {
       const device = `${major}:${minor}`
-      devices.set(device, [...(devices.get(device) ?? []), `${key}=${rate || "max"}`])
+      devices.set(device, [...(devices.get(device) ?? []), `${key}=${rate && !isUnlimited(rate) ? rate : "max"}`])
     }
   return [...devices].map(([device, rates]) => ({
     controller: "io",

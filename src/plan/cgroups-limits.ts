@@ -6,7 +6,7 @@
  *
  * The two kinds of cgroup (cgroups.ts, cgroups-v1.ts) have a table each of how they spell a limit; here are the things that
  * both share: what the config may not say at all, and the rule that a limit which this host cannot keep is told, never
- * dropped in silence.
+ * dropped in silence: for a flag of Docker's by a warning, as Docker does, for any other field by an error.
  *
  * Read on: cgroups.ts. OCI runtime-spec config-linux.md, "Control groups".
  */
@@ -66,12 +66,25 @@ export interface Unenforceable {
 
 export type Row = Limit | Unenforceable
 
+/** A number that JSON has from a 64-bit field: the largest of them, which a double cannot hold, are no limit. */
+export const isUnlimited = (value: number): boolean => value < 0 || value >= 2 ** 63
+
+/** A limit where 0 and -1 are none, as a new group has it. */
+export const positive = (value = 0): number | undefined => (value > 0 ? value : undefined)
+
+/** @throws {EngineError} `UNSUPPORTED` for a field that no flag of Docker's stands for. */
+function insist(asked: string, because: string): void {
+  if (asked.startsWith("--")) return
+  throw new EngineError("UNSUPPORTED", `cannot enforce linux.resources.${asked}: ${because}`, "drop it")
+}
+
 /** Rows for a value that was given; none for one that was not. */
 export const given = <T>(value: T | undefined, rows: (value: T) => readonly Row[]): readonly Row[] =>
   value === undefined ? [] : rows(value)
 
 /**
  * Steps for the limits that can be kept, warnings for those that cannot.
+ * @throws {EngineError} `UNSUPPORTED` for those that cannot and are no flag of Docker's.
  * @param directory the container's group for a controller, absolute; undefined: this host does not have the controller.
  */
 export function enforce(
@@ -82,11 +95,13 @@ export function enforce(
   const warnings = new Set<string>()
   for (const row of rows) {
     if ("because" in row) {
+      insist(row.asked, row.because)
       warnings.add(`${row.asked} is not enforced: ${row.because}`)
       continue
     }
     const group = directory(row.controller)
     if (group === undefined) {
+      insist(row.asked, `this host has no ${row.controller} controller`)
       warnings.add(`${row.asked} is not enforced: this host has no ${row.controller} controller`)
       continue
     }
@@ -109,13 +124,15 @@ export function enforce(
 export function noGroup(rows: readonly Row[], { resources, host, ownIds }: CgroupsRequest): string {
   // Root of a user namespace makes no device nodes anyway.
   const devices = !ownIds && resources.devices?.length ? ["device rules"] : []
+  const why = host.cgroups.why ?? "this host has none"
+  for (const row of rows) insist(row.asked, `the container has no cgroup of its own, because ${why}`)
   const asked = [...new Set(rows.map((row) => row.asked)), ...devices]
   const last = asked.at(-1)
   const lost =
     last === undefined
       ? "nothing counts or limits what it uses"
       : `${asked.length === 1 ? last : `${asked.slice(0, -1).join(", ")} and ${last}`} ${asked.length === 1 && last !== "device rules" ? "is" : "are"} not enforced`
-  return `the container has no cgroup of its own, because ${host.cgroups.why ?? "this host has none"}: ${lost}`
+  return `the container has no cgroup of its own, because ${why}: ${lost}`
 }
 
 const invalid = (thing: string, cause: string, hint?: string): EngineError =>

@@ -10,12 +10,13 @@
 import { binarySize } from "../base/units.ts"
 import type { Host } from "../model/host.ts"
 import type { Resources, Throttle } from "../model/oci.ts"
-import { given, type Row } from "./cgroups-limits.ts"
+import { given, isUnlimited, positive, type Row } from "./cgroups-limits.ts"
 
 export function limits(resources: Resources, kernel: Host["kernel"]): readonly Row[] {
   const { memory = {}, cpu = {}, pids, blockIO = {}, hugepageLimits = [], network, rdma = {} } = resources
   const lacks = (asked: string, because: string): Row => ({ asked, because })
-  const size = (bytes: number): string => (bytes < 0 ? "unlimited" : binarySize(bytes))
+  const max = (value: number): string => (isUnlimited(value) ? "-1" : String(value))
+  const size = (bytes: number): string => (isUnlimited(bytes) ? "unlimited" : binarySize(bytes))
   const since = (major: number, minor: number): boolean =>
     kernel[0] > major || (kernel[0] === major && kernel[1] >= minor)
   // As in version 2: a limit of the sum that nobody wrote must not hold back a limit of memory that was taken away.
@@ -74,7 +75,7 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
         why: "the config prefers a container that hangs to one that is gone",
       },
     ]),
-    ...given(memory.kernel || undefined, (kernelBytes) => [
+    ...given(positive(memory.kernel), (kernelBytes) => [
       since(5, 16)
         ? lacks("memory.kernel", "Linux 5.16 removed it")
         : {
@@ -86,7 +87,7 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
             why: "the config bounds it apart",
           },
     ]),
-    ...given(memory.kernelTCP || undefined, (bytes) => [
+    ...given(positive(memory.kernelTCP), (bytes) => [
       {
         controller: "memory",
         file: "memory.kmem.tcp.limit_in_bytes",
@@ -94,7 +95,6 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
         asked: "memory.kernelTCP",
         does: `limit network buffers to ${size(bytes)}`,
         why: "the config bounds them apart",
-        absent: "warn",
       },
     ]),
     ...(memory.useHierarchy === false
@@ -246,7 +246,7 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
       {
         controller: "hugetlb",
         file: `hugetlb.${pageSize}.limit_in_bytes`,
-        text: String(limit),
+        text: max(limit),
         asked: "hugepageLimits",
         does: `limit huge pages of ${pageSize} to ${size(limit)}`,
         why: "they are few, and nobody can take them back",
@@ -254,7 +254,7 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
       {
         controller: "hugetlb",
         file: `hugetlb.${pageSize}.rsvd.limit_in_bytes`,
-        text: String(limit),
+        text: max(limit),
         asked: "hugepageLimits",
         does: `limit reserved huge pages of ${pageSize} to ${size(limit)}`,
         why: "a reservation beyond the limit is refused; later, it would be SIGBUS",
@@ -296,14 +296,17 @@ export function limits(resources: Resources, kernel: Host["kernel"]): readonly R
 }
 
 function throttle(devices: readonly Throttle[] = [], file: string, what: string, unit: string): readonly Row[] {
-  return devices.map(({ major, minor, rate }) => ({
-    controller: "blkio",
-    file: `blkio.throttle.${file}_device`,
-    text: `${major}:${minor} ${rate}`,
-    asked: `--device-${file.replace("_", "-")}`,
-    does: rate
-      ? `limit ${what} disk ${major}:${minor} to ${rate} ${unit} a second`
-      : `take the limit from ${what} disk ${major}:${minor}`,
-    why: "requests beyond it wait",
-  }))
+  return devices.map(({ major, minor, rate: asked = 0 }) => {
+    const rate = isUnlimited(asked) ? 0 : asked
+    return {
+      controller: "blkio",
+      file: `blkio.throttle.${file}_device`,
+      text: `${major}:${minor} ${rate}`,
+      asked: `--device-${file.replace("_", "-")}`,
+      does: rate
+        ? `limit ${what} disk ${major}:${minor} to ${rate} ${unit} a second`
+        : `take the limit from ${what} disk ${major}:${minor}`,
+      why: "requests beyond it wait",
+    }
+  })
 }

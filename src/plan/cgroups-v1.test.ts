@@ -155,8 +155,15 @@ test("disks, huge pages, network", () => {
   expect(
     written(
       {
-        blockIO: { weight: 300, throttleWriteBpsDevice: [{ major: 8, minor: 0, rate: 1000 }] },
-        hugepageLimits: [{ pageSize: "2MB", limit: 0 }],
+        blockIO: {
+          weight: 300,
+          throttleWriteBpsDevice: [{ major: 8, minor: 0, rate: 1000 }],
+          throttleReadIOPSDevice: [{ major: 8, minor: 0 }],
+        },
+        hugepageLimits: [
+          { pageSize: "2MB", limit: 0 },
+          { pageSize: "1GB", limit: 2 ** 64 },
+        ],
         network: { classID: 1_048_577, priorities: [{ name: "eth0", priority: 5 }] },
       },
       more,
@@ -164,16 +171,21 @@ test("disks, huge pages, network", () => {
   ).toEqual([
     "blkio/blkio.bfq.weight = 300",
     "blkio/blkio.throttle.write_bps_device = 8:0 1000",
+    "blkio/blkio.throttle.read_iops_device = 8:0 0",
     "hugetlb/hugetlb.2MB.limit_in_bytes = 0",
     "hugetlb/hugetlb.2MB.rsvd.limit_in_bytes = 0",
+    "hugetlb/hugetlb.1GB.limit_in_bytes = -1",
+    "hugetlb/hugetlb.1GB.rsvd.limit_in_bytes = -1",
     "net_cls/net_cls.classid = 1048577",
     "net_prio/net_prio.ifpriomap = eth0 5",
   ])
 })
 
 test("a controller that is not there is told", () => {
-  expect(make({ blockIO: { weight: 300 }, memory: { kernel: 5 } }).warnings).toEqual([
-    "memory.kernel is not enforced: Linux 5.16 removed it",
+  expect(() => make({ memory: { kernel: 5 } })).toThrow(
+    "cannot enforce linux.resources.memory.kernel: Linux 5.16 removed it",
+  )
+  expect(make({ blockIO: { weight: 300 }, memory: { kernel: -1 } }).warnings).toEqual([
     "--blkio-weight is not enforced: this host has no blkio controller",
   ])
 })

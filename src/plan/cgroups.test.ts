@@ -173,15 +173,53 @@ test("a limit that this host cannot keep is told, once", () => {
     "--memory is not enforced: this host has no memory controller",
     "--memory-reservation is not enforced: this host has no memory controller",
   ])
-  expect(make({ memory: { swappiness: 10, disableOOMKiller: true }, network: { classID: 1 } }).warnings).toEqual([
+  expect(make({ memory: { swappiness: 10, disableOOMKiller: true, kernel: -1, kernelTCP: -1 } }).warnings).toEqual([
     "--memory-swappiness is not enforced: cgroup v2 has no swappiness",
     "--oom-kill-disable is not enforced: cgroup v2 cannot switch the killer off",
-    "network.classID is not enforced: cgroup v2 has no net_cls controller",
   ])
-  expect(make({ cpu: { burst: 1000, idle: 1 } }, {}, [5, 10]).warnings).toEqual([
-    "cpu.burst is not enforced: it needs Linux 5.14",
-    "cpu.idle is not enforced: it needs Linux 5.15",
-  ])
+})
+
+const refused: readonly (readonly [Resources, string])[] = [
+  [{ network: { classID: 1 } }, "network.classID: cgroup v2 has no net_cls controller"],
+  [
+    { network: { priorities: [{ name: "a", priority: 1 }] } },
+    "network.priorities: cgroup v2 has no net_prio controller",
+  ],
+  [{ memory: { kernel: 5 } }, "memory.kernel: cgroup v2 counts kernel memory as memory"],
+  [{ memory: { kernelTCP: 5 } }, "memory.kernelTCP: cgroup v2 counts network buffers as memory"],
+  [{ memory: { useHierarchy: false } }, "memory.useHierarchy: groups count for those above them, always"],
+  [{ cpu: { burst: 1000 } }, "cpu.burst: it needs Linux 5.14"],
+  [{ cpu: { idle: 1 } }, "cpu.idle: it needs Linux 5.15"],
+  [{ blockIO: { leafWeight: 10 } }, "blockIO.leafWeight: Linux 5.0 removed it"],
+  [
+    { blockIO: { weightDevice: [{ major: 8, minor: 0, leafWeight: 10 }] } },
+    "blockIO.weightDevice.leafWeight: Linux 5.0 removed it",
+  ],
+  [{ hugepageLimits: [{ pageSize: "2MB", limit: 0 }] }, "hugepageLimits: this host has no hugetlb controller"],
+  [{ rdma: { mlx5_0: { hcaHandles: 1 } } }, "rdma: this host has no rdma controller"],
+]
+for (const [resources, why] of refused)
+  test(`what no flag of Docker's stands for is refused: ${why}`, () => {
+    expect(() => make(resources, { controllers: { memory: MOUNT } }, [5, 10])).toThrow(
+      `cannot enforce linux.resources.${why}`,
+    )
+    expect(() => make(resources, { mode: "none", controllers: {} }, [5, 10])).toThrow("has no cgroup of its own")
+  })
+
+test("what JSON cannot hold is no limit", () => {
+  const all = 2 ** 64
+  expect(
+    written(
+      {
+        hugepageLimits: [{ pageSize: "2MB", limit: all }],
+        blockIO: {
+          throttleReadBpsDevice: [{ major: 8, minor: 0, rate: all }],
+          throttleWriteIOPSDevice: [{ major: 8, minor: 0 }],
+        },
+      },
+      { controllers: { io: MOUNT, hugetlb: MOUNT } },
+    ),
+  ).toEqual(["io.max = 8:0 rbps=max wiops=max", "hugetlb.2MB.max = max", "hugetlb.2MB.rsvd.max = max"])
 })
 
 test("a host without cgroups: nothing but one warning, which says what that means and why", () => {
