@@ -77,7 +77,8 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   const uids = linux.uidMappings ?? []
   const gids = linux.gidMappings ?? []
   const owner = shifted ? { uid: mapped(uids, 0, "uid"), gid: mapped(gids, 0, "gid") } : { uid: 0, gid: 0 }
-  const group = groupOf(placement, linux, host, host.cgroups.mode === "v1" ? cgroupsV1 : cgroups)
+  const counted = placement.cgroup || !linux.resources ? host : uncounted(host)
+  const group = groupOf(placement, linux, counted, counted.cgroups.mode === "v1" ? cgroupsV1 : cgroups)
   const rules = deviceRules(linux.resources?.devices ?? [], group.groups, host)
   const startsInCgroup = group.slot !== undefined && host.cgroups.mode === "v2"
   const bundle = placement.bundle ?? placement.directory
@@ -318,6 +319,12 @@ function groupOf(placement: Placement, linux: Linux, host: Host, make: (request:
     ownIds: isNew(linux.namespaces ?? [], "user"),
   })
 }
+
+/** As a host without cgroups: what a config limits, and a placement has no group for, is told. */
+const uncounted = (host: Host): Host =>
+  host.cgroups.mode === "none"
+    ? host
+    : { ...host, cgroups: { ...host.cgroups, mode: "none", why: "it was given none" } }
 
 /** v1: the trees in which the container has a group, as mount(8) names them. */
 function hierarchies(
