@@ -14,12 +14,14 @@ import { resolveContainer } from "../record/names.ts"
 import { readStatus } from "../record/status.ts"
 import { containerDirectory } from "../record/store.ts"
 import { parseTime, timeOf } from "../record/time.ts"
+import { checkLogs } from "./options.ts"
 import { recordBroken } from "./reconcile.ts"
 import type { LogLine, LogOptions } from "./types.ts"
 import type { World } from "./world.ts"
 
 /** @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`, `RECORD_BROKEN`, `INVALID_VALUE`; `WRONG_STATE` if it keeps no log. */
 export async function* logs(world: World, reference: string, options: LogOptions = {}): AsyncGenerator<LogLine> {
+  checkLogs(options)
   const store = world.store()
   const id = resolveContainer(store, reference)
   const found = findRecord(store, id)

@@ -9,7 +9,7 @@
  * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
  */
 
-import { chownSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
+import { chownSync, mkdirSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
@@ -49,6 +49,39 @@ export interface PrepareOptions {
   /** What was found wrong about the host at a first try. */
   readonly corrected?: Partial<Host>
 }
+
+/** Sources of mounts that are to be made if they are missing. @throws {EngineError} `SOURCE_UNUSABLE`. */
+function makeSources(request: Request): void {
+  for (const source of sourcesToMake(request)) {
+    try {
+      mkdirSync(source, { recursive: true, mode: 0o755 })
+    } catch (error) {
+      // A file will do as well: bind mounts have both.
+      const { code } = error as NodeJS.ErrnoException
+      if (code === "EEXIST") continue
+      throw new EngineError("SOURCE_UNUSABLE", `cannot make the directory ${source}: ${code}`, undefined, {
+        cause: error,
+      })
+    }
+  }
+}
+/** The host as it will be then, for who only looks. */
+const withSources = (host: Host, request: Request): Host => ({
+  ...host,
+  paths: {
+    ...host.paths,
+    ...Object.fromEntries(
+      sourcesToMake(request).flatMap((source) => {
+        const facts = host.paths[source]
+        return facts?.kind === "missing" ? [[source, { ...facts, kind: "directory" as const, mode: 0o755 }]] : []
+      }),
+    ),
+  },
+})
+const sourcesToMake = ({ mounts = [] }: Request): readonly string[] =>
+  mounts.flatMap((mount) =>
+    mount.kind === "bind" && mount.createSource && mount.source.startsWith("/") ? [mount.source] : [],
+  )
 
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
@@ -122,6 +155,7 @@ function textOf<K extends string>(key: K, path: string): { readonly [name in K]?
 export async function prepare(world: World, request: Request, options: PrepareOptions = {}): Promise<Prepared> {
   checkRequest(request)
   refuseEmpty(request.rootfs)
+  makeSources(request)
   const host = { ...hostFor(world, request), ...options.corrected }
   requirePower(host, "run a container")
   const own = userNamespace(request, host).own
@@ -153,7 +187,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
 export async function preview(world: World, request: Request): Promise<Explained> {
   checkRequest(request)
-  const host = hostFor(world, request)
+  const host = withSources(hostFor(world, request), request)
   const own = userNamespace(request, host).own
   const specified = specify(request, {
     ...surroundings(world, request, host, own),
@@ -204,17 +238,24 @@ function writeFiles({ directory, idsBase = 0 }: Draft, { files, config }: Specif
 }
 
 /** `--cidfile`: made by us, or it is somebody else's. */
+const CID_CAUSES: Readonly<Record<string, readonly [cause: string, hint?: string]>> = {
+  EEXIST: ["the file exists", "remove it, or name another"],
+  ENOENT: ["there is no such directory"],
+  ENOTDIR: ["a part of its path is a file"],
+  ENAMETOOLONG: ["its name is too long"],
+  EACCES: ["permission denied"],
+  EROFS: ["the file system is read-only"],
+  ENOSPC: ["the disk is full"],
+}
 function writeCidFile(path: string, id: string): void {
   try {
     writeFileSync(path, id, { flag: "wx", mode: 0o644 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new EngineError(
-      "INVALID_VALUE",
-      `cannot write the container's id to ${path}: ${code === "EEXIST" ? "the file exists" : code}`,
-      code === "EEXIST" ? "remove it, or name another" : undefined,
-      { cause: error },
-    )
+    const [cause, hint] = CID_CAUSES[code ?? ""] ?? [code, undefined]
+    throw new EngineError("INVALID_VALUE", `cannot write the container's id to ${path}: ${cause}`, hint, {
+      cause: error,
+    })
   }
 }
 

@@ -13,6 +13,7 @@ import { humanSpan } from "../base/units.ts"
 import type { Container } from "../record/containers.ts"
 import { resolveContainer } from "../record/names.ts"
 import { millisOf } from "../record/time.ts"
+import { checkPs } from "./options.ts"
 import { type Seen, seeAll } from "./reconcile.ts"
 import type { Broken, PsOptions, Status, Summary } from "./types.ts"
 import type { World } from "./world.ts"
@@ -20,8 +21,10 @@ import type { World } from "./world.ts"
 /** @throws {EngineError} `INVALID_VALUE` for a filter that makes no sense; `CONTAINER_NOT_FOUND` for its container. */
 export async function ps(
   world: World,
-  { all = false, filters = {}, last = 0 }: PsOptions = {},
+  options: PsOptions = {},
 ): Promise<{ readonly containers: readonly Summary[]; readonly broken: readonly Broken[] }> {
+  checkPs(options)
+  const { all = false, filters = {}, last = 0 } = options
   const { containers, broken } = await seeAll(world)
   const created = new Map(containers.map(({ record }) => [record.id, record.created]))
   const tests = Object.entries(filters).map(([name, values]) => {

@@ -15,16 +15,15 @@ import { isAlive } from "../record/alive.ts"
 import { disown, findRecord } from "../record/containers.ts"
 import { resolveContainer } from "../record/names.ts"
 import { cgroupOf } from "../spec/placement.ts"
+import { checkRm } from "./options.ts"
 import { finish, groupsOf, leasesByLooking, recordBroken, removeAll, type Seen, see } from "./reconcile.ts"
 import { kill } from "./stop.ts"
 import type { World } from "./world.ts"
 
 /** @throws {EngineError} `WRONG_STATE` if it runs, without force; as `stop`. */
-export async function rm(
-  world: World,
-  reference: string,
-  { force = false }: { readonly force?: boolean } = {},
-): Promise<void> {
+export async function rm(world: World, reference: string, options: { readonly force?: boolean } = {}): Promise<void> {
+  checkRm(options)
+  const { force = false } = options
   const store = world.store()
   const id = resolveContainer(store, reference)
   const found = findRecord(store, id)

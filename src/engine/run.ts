@@ -37,7 +37,12 @@ export async function run(
 ): Promise<Running> {
   const executor = executorOf(world)
   const { id, plan, wire } = await prepare(world, request, { ...options, report: REPORT_FD })
-  for (const line of plan.warnings) warn?.(line)
+  try {
+    for (const line of plan.warnings) warn?.(line)
+  } catch (error) {
+    await abandon(world, id)
+    throw error
+  }
   const seen = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))
   const { stdin, stdout, stderr, exited, started } = spawnExecutor(executor, ["run", wire], plan, {

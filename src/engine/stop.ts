@@ -15,6 +15,7 @@ import { signalName, signalNumber } from "../base/signals.ts"
 import { doSteps, planOf } from "../executor/do.ts"
 import { stepError, toldOf } from "../executor/sentence.ts"
 import type { Step } from "../plan/step.ts"
+import { checkStop } from "./options.ts"
 import { END_MS, type Seen, see } from "./reconcile.ts"
 import type { StopOptions } from "./types.ts"
 import type { World } from "./world.ts"
@@ -26,6 +27,7 @@ const SIGKILL = 9
 const FOREVER_MS = 2 ** 31 - 1
 /** @throws {EngineError} `CONTAINER_NOT_FOUND`, `AMBIGUOUS_ID`, `RECORD_BROKEN`, `INVALID_VALUE`, `TIMED_OUT`. */
 export async function stop(world: World, reference: string, options: StopOptions = {}): Promise<void> {
+  checkStop(options)
   const container = await see(world, reference)
   if (container.state !== "running") return
   const { stopSignal, stopTimeoutSeconds } = container.record.request

@@ -66,7 +66,7 @@ export interface BecomeOptions {
 }
 
 export interface RunOptions {
-  /** Called with each warning: of the plan, and of each step that failed without need to end everything. */
+  /** Called with each warning: of the plan, and of each step that failed without need to end everything. If it throws before the first step, nothing remains. */
   readonly warn?: (line: string) => void
 }
 
@@ -124,7 +124,7 @@ export interface Broken {
 }
 
 export interface StopOptions {
-  /** Default: the container's own, else 10 s. */
+  /** Default: the container's own, else 10 s. Below 0, or Infinity: for ever. */
   readonly graceMs?: number
   /** Default: the container's own, else SIGTERM. A number or a name, with or without SIG. */
   readonly signal?: string

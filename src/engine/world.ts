@@ -17,6 +17,7 @@ import { withLock } from "../executor/lock.ts"
 import { readHost } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
 import { codeOf, discard, makeRoots, readText, type Store, unusable } from "../record/store.ts"
+import { checkOpen } from "./options.ts"
 import type { OpenOptions } from "./types.ts"
 
 export const DEFAULT_ROOT = "/var/lib/minicontainer"
@@ -36,7 +37,9 @@ export interface World {
   host(paths: readonly string[]): Host
 }
 
-export function makeWorld({ root = DEFAULT_ROOT, runRoot, executor }: OpenOptions): World {
+export function makeWorld(options: OpenOptions): World {
+  checkOpen(options)
+  const { root = DEFAULT_ROOT, runRoot, executor } = options
   for (const path of [root, runRoot])
     if (path !== undefined && !path.startsWith("/"))
       throw new EngineError("INVALID_VALUE", `cannot keep containers in ${path}: it is not an absolute path`)

@@ -35,6 +35,11 @@ function walk(directory: string, dev: number, depth: number): readonly string[] 
   })
 }
 
+/** Why something cannot be looked at, paths.ts tells. */
 function statOf(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false })
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }

@@ -64,7 +64,17 @@ const shown = (mount: MountInfo | undefined): Pick<PathFacts, "filesystem" | "id
   ...(mount?.options.includes("idmapped") && { idmap: false }),
 })
 
-const reason = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  ELOOP: "its symbolic links run in a circle",
+  ENAMETOOLONG: "its name is too long",
+  EIO: "the disk reports an error",
+  ESTALE: "its file system has gone away",
+}
+function reason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? String(error)
+  return REASONS[code] ?? code
+}
 
 function kindOf(stat: Stats): PathFacts["kind"] {
   if (stat.isDirectory()) return "directory"

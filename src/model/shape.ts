@@ -111,7 +111,8 @@ export function mismatch(shape: Shape, value: unknown, path = ""): string | unde
     case "record": {
       if (!isRecord(value)) return `${subject} is not an object`
       const at = (name: string): string => (path === "" ? name : `${path}.${name}`)
-      for (const name of shape.required) if (!Object.hasOwn(value, name)) return `${at(name)} is missing`
+      for (const name of shape.required)
+        if (!Object.hasOwn(value, name) || value[name] === undefined) return `${at(name)} is missing`
       for (const [name, field] of Object.entries(shape.fields)) {
         if (!Object.hasOwn(value, name) || value[name] === undefined) continue
         const wrong = mismatch(field, value[name], at(name))

@@ -92,6 +92,7 @@ const CAUSES: Readonly<Record<string, readonly [cause: string, hint: string]>> =
   EROFS: ["the file system is read-only", "choose a --root that can be written"],
   EACCES: ["permission denied", "run it as root, or choose another --root"],
   EPERM: ["not permitted", "run it as root, or choose another --root"],
+  ENOENT: ["it is not there, and cannot be made", "choose another --root"],
   ENOTDIR: ["it, or a part of its path, is not a directory", "choose another --root"],
   EIO: ["the disk reports an error", "see dmesg"],
 }

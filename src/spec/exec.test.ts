@@ -80,6 +80,7 @@ test("privileged has all there are", () => {
 })
 test("requests that make no sense", () => {
   expect(refusal(() => made({ args: [] }))).toBe("INVALID_VALUE cannot run another program: args is empty")
+  expect(refusal(() => made({ args: [""] }))).toBe("INVALID_VALUE cannot run: the command is an empty word")
   expect(refusal(() => made({ user: "nobody" }))).toBe(
     "INVALID_VALUE cannot run as nobody: unable to find user nobody: no matching entry in the container's /etc/passwd",
   )

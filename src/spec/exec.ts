@@ -35,6 +35,7 @@ export function execSpec(
   const { process: first, linux } = config
   if (first === undefined)
     throw new EngineError("WRONG_STATE", `cannot run a program in ${placement.name}: its config.json has no process`)
+  if (request.args[0] === "") throw new EngineError("INVALID_VALUE", "cannot run: the command is an empty word")
   const own = linux?.namespaces?.some(({ type }) => type === "user") ?? false
   const account = request.user ? resolveUser(request.user, [], accounts, own) : undefined
   const user = account ? { uid: account.uid, gid: account.gid, additionalGids: account.additionalGids } : first.user

@@ -66,7 +66,10 @@ const refused = (given: ReturnType<typeof device>, message: string) =>
   })
 refused(device("/dev/nothing"), "SOURCE_UNUSABLE cannot add the device /dev/nothing: no such file or directory")
 refused(device("/srv/file"), "SOURCE_UNUSABLE cannot add the device /srv/file: it is not a device")
-refused(device("/dev/empty"), "SOURCE_UNUSABLE cannot add the device /dev/empty: there is no device in this directory")
+refused(
+  device("/dev/empty"),
+  "SOURCE_UNUSABLE cannot add the device /dev/empty: there is no device in this directory that could be given",
+)
 refused(device("dev/fuse"), "INVALID_VALUE cannot add the device dev/fuse: dev/fuse is not an absolute path")
 refused(device("/dev/fuse", "fuse"), "INVALID_VALUE cannot add the device /dev/fuse: fuse is not an absolute path")
 refused(

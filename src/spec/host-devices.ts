@@ -72,10 +72,12 @@ export function hostDevices(request: Request, host: Host): Given {
     const target = posix.resolve("/", container)
     const nodes =
       facts.kind === "directory"
-        ? below(host, source, target)
+        ? below(host, source, target).filter(({ path }) => !OWN_PLACES.some((place) => path.startsWith(place)))
         : [node(facts, target)].filter((made) => made !== undefined)
     if (nodes.length === 0)
-      throw refuse(facts.kind === "directory" ? "there is no device in this directory" : "it is not a device")
+      throw refuse(
+        facts.kind === "directory" ? "there is no device in this directory that could be given" : "it is not a device",
+      )
     return nodes.map((made) => ({ node: made, rights }))
   })
   const all = request.privileged ? below(host, "/dev", "/dev").filter(({ path }) => !keptBack(path)) : []

@@ -176,6 +176,11 @@ refused(
 )
 refused([bind("/srv/data", "data")], "INVALID_VALUE cannot mount /srv/data on data: the target is not an absolute path")
 refused([bind("/srv/data", "/")], "INVALID_VALUE cannot mount /srv/data on /: the target is the root itself")
+refused(
+  [bind("/srv/data", "/proc/")],
+  "INVALID_VALUE cannot mount /srv/data on /proc/: it would hide the container's own /proc",
+)
+refused([tmpfs("/proc")], "INVALID_VALUE cannot mount tmpfs on /proc: it would hide the container's own /proc")
 refused([tmpfs("/a/..")], "INVALID_VALUE cannot mount tmpfs on /a/..: the target is the root itself")
 refused(
   [bind("/srv/data", "/data"), bind("/srv/file", "/x/../data/")],

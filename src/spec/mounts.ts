@@ -88,6 +88,10 @@ function target(mount: MountRequest): string {
   return clean
 }
 
+/** The engine itself, and every program, reads there who it is. As with Docker; a host's /proc may take its place. */
+const noProc = (mount: MountRequest): EngineError =>
+  new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: it would hide the container's own /proc`)
+
 function bind(mount: MountRequest & { readonly kind: "bind" }, host: Host): Mount {
   const { source, propagation = "rprivate", recursive = true } = mount
   const refuse = (cause: string, hint?: string) =>
@@ -96,6 +100,7 @@ function bind(mount: MountRequest & { readonly kind: "bind" }, host: Host): Moun
     throw refuse("the source is not an absolute path", `"$PWD/${posix.normalize(source)}" names it from here`)
   const facts = host.paths[source]
   if (facts === undefined || facts.kind === "missing") throw refuse("the source does not exist", `mkdir -p ${source}`)
+  if (target(mount) === "/proc" && facts.filesystem !== "proc") throw noProc(mount)
   if (!PROPAGATIONS.includes(propagation))
     throw new EngineError(
       "INVALID_VALUE",
@@ -116,6 +121,7 @@ function bind(mount: MountRequest & { readonly kind: "bind" }, host: Host): Moun
 function tmpfs(mount: MountRequest & { readonly kind: "tmpfs" }): Mount {
   const refuse = (cause: string) => new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: ${cause}`)
   const { sizeBytes, mode } = mount
+  if (target(mount) === "/proc") throw noProc(mount)
   if (sizeBytes !== undefined && !(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0))
     throw refuse(`${sizeBytes} is not a number of bytes`)
   if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o7777))

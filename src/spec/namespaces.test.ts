@@ -97,6 +97,7 @@ const refusedSysctl = (name: string, value: string, more: Partial<Request>, caus
     ))
 const WHOLE_HOST = "it belongs to the whole host, not to a namespace (sysctl -w on the host sets it for all)"
 refusedSysctl("kernel.panic", "1", {}, WHOLE_HOST)
+refusedSysctl("kernel/hostname", "x", {}, "it has a flag of its own (use --hostname)")
 refusedSysctl("kernel.shmmaxx", "1", {}, WHOLE_HOST)
 refusedSysctl("vm.swappiness", "1", {}, WHOLE_HOST)
 refusedSysctl("network.x", "1", {}, WHOLE_HOST)

@@ -89,6 +89,8 @@ export function sysctls(request: Request, ownIds: boolean): Readonly<Record<stri
     if (!/^[a-z0-9_-]+([./][a-zA-Z0-9_-]+)+$/.test(name)) throw refuse("it is not a name like net.core.somaxconn")
     if (value.includes("\n")) throw refuse("its value is more than one line")
     const namespace = NAMESPACED.find(({ names }) => names.test(name))?.namespace
+    const flag = SET_BY_FLAG[name.replaceAll("/", ".")]
+    if (flag !== undefined) throw refuse("it has a flag of its own", `use ${flag}`)
     if (namespace === undefined)
       throw refuse("it belongs to the whole host, not to a namespace", "sysctl -w on the host sets it for all")
     if (host[namespace])
@@ -102,6 +104,12 @@ export function sysctls(request: Request, ownIds: boolean): Readonly<Record<stri
         "net.ipv4.ping_group_range": `0 ${ownIds ? OWN_IDS - 1 : 2 ** 31 - 1}`,
       }
   return { ...eased, ...request.sysctls }
+}
+
+/** Of the UTS namespace, and so the container's own; but names are also written into its files. */
+const SET_BY_FLAG: Readonly<Record<string, string>> = {
+  "kernel.hostname": "--hostname",
+  "kernel.domainname": "--domainname",
 }
 
 const NAMESPACED: readonly { readonly names: RegExp; readonly namespace: NamespaceType }[] = [

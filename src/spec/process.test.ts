@@ -82,14 +82,15 @@ test("a limit that the engine does not have itself is not lowered", () => {
   expect(warnings).toEqual([])
 })
 test("a limit given twice counts once, the last time", () => {
-  expect(rlimits([...limit("NOFILE", 1, 2), ...limit("nofile", 3, 4)], HOST).limits).toEqual([
-    { type: "RLIMIT_NOFILE", soft: 3, hard: 4 },
+  expect(rlimits([...limit("NOFILE", 100, 200), ...limit("nofile", 300, 400)], HOST).limits).toEqual([
+    { type: "RLIMIT_NOFILE", soft: 300, hard: 400 },
   ])
 })
 const refused = (name: string, soft: number, hard: number, message: string) =>
   test(message, () => expect(() => rlimits(limit(name, soft, hard), HOST)).toThrow(message))
 refused("files", 1, 1, "cannot limit files: there is no such limit")
 refused("nofile", 2, 1, "cannot limit nofile: the soft limit (2) is above the hard limit (1)")
+refused("nofile", 63, 4096, "cannot limit nofile: 63 is too few: making the container takes 64")
 refused("core", -1, 5, "cannot limit core: the soft limit (-1) is above the hard limit (5)")
 refused("core", 0.5, 5, "cannot limit core: 0.5 is not a whole number, nor -1 for no limit")
 refused("core", -2, 5, "cannot limit core: -2 is not a whole number, nor -1 for no limit")

@@ -75,6 +75,9 @@ export function workingDirectory(path: string): string {
   return posix.resolve("/", path)
 }
 
+/** The limit holds from before the first step inside, and mounts are made by file descriptors. */
+const LEAST_NOFILE = 64
+
 /**
  * The limits of a process. nofile is always among them, as 1024:524288: whatever started the engine may have raised its own.
  * Without CAP_SYS_RESOURCE no limit can exceed the engine's own hard one.
@@ -100,6 +103,8 @@ export function rlimits(
         throw refuse(`${value} is not a whole number, nor -1 for no limit`)
     const [wantedSoft, wantedHard] = [soft, hard].map((value) => (value === -1 ? UNLIMITED : value)) as [number, number]
     if (wantedSoft > wantedHard) throw refuse(`the soft limit (${soft}) is above the hard limit (${hard})`)
+    if (lower === "nofile" && wantedSoft < LEAST_NOFILE)
+      throw refuse(`${soft} is too few: making the container takes ${LEAST_NOFILE}`)
     const type = `RLIMIT_${lower.toUpperCase()}`
     const own = host.hardLimits[type]
     const bound = own === undefined || own < 0 || holds(host.capabilities, "CAP_SYS_RESOURCE") ? UNLIMITED : own

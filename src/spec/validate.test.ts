@@ -12,6 +12,8 @@ const check = (given: object | null, wrong: string) =>
   })
 
 check(null, "the document is not an object")
+check({ args: undefined }, "args is missing")
+check({ mounts: [{ kind: undefined, target: "/x" }] }, "mounts[0].kind is missing")
 check({ args: "sh -c true" }, "args is not a list")
 check({ args: ["a\0b"] }, "args[0] holds a NUL byte")
 check({ rootfs: 7 }, "rootfs is not a text")

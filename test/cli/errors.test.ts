@@ -56,6 +56,17 @@ refuses(
   run("-v", "/tmp:/v", "-v", "/var/tmp:/v"),
   /cannot .*\/v.*(twice|two|both|already)/,
 )
+refuses("a volume that would hide /proc", run("-v", "/tmp:/proc"), /cannot mount \/tmp on \/proc: it would hide/)
+refuses(
+  "a device whose name is too long",
+  run("--device", `/dev/${"x".repeat(300)}`),
+  /cannot look at .*x: its name is too long/,
+)
+refuses(
+  "a cidfile without its directory",
+  run("--cidfile", "no/such/dir"),
+  /id to no\/such\/dir: there is no such directory/,
+)
 refuses("--memory 1", run("--memory", "1"), /memory.*(6 ?m|6291456|6 MiB)/i)
 refuses("--memory banana", run("--memory", "banana"), /memory.*banana/)
 refuses("--cpus 0", run("--cpus", "0"), /cpus.*0/)
