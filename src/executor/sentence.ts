@@ -66,6 +66,7 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   "new-mount EINVAL": { cause: "the file system does not take one of the options" },
   "attach-mount ENOSPC": { cause: "too many mounts", hint: "raise /proc/sys/fs/mount-max; the disk is not full" },
   "attach-mount ENOENT": { cause: "the place to mount on does not exist" },
+  "attach-mount EINVAL": { cause: "one is a directory and the other a file" },
   "attach-mount ENOTDIR": { cause: "one is a directory and the other a file, or the place does not exist" },
   "clone-mount EINVAL": {
     cause: "this file system cannot be shown with other owners, or is not mounted here",
@@ -96,6 +97,10 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   "attach-cgroup ENOSPC": {
     cause: "the group has no CPUs or no memory nodes",
     hint: "check --cpuset-cpus and --cpuset-mems; the disk is not full",
+  },
+  "attach-self EINVAL": {
+    cause: "the group has no budget for a real-time process",
+    hint: "set linux.resources.cpu.realtimeRuntime, of the groups above too",
   },
   "attach-cgroup EBUSY": { cause: "the control group has groups below it that use controllers" },
   "write EBUSY": { cause: "the value is below what is in use, or the group holds processes" },
