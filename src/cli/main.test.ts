@@ -361,13 +361,25 @@ describe("logs", () => {
   )
   check(
     "logs -f -n 20 --since 10m --until 5m web",
-    { asked: [["logs", "web", { follow: true, tail: 20, since: "10m", until: "5m" }]] },
+    { asked: [["logs", "web", { follow: true, tail: 20, since: "10m", until: "5m", warn: expect.any(Function) }]] },
     { engine: { logs: async function* () {} } },
   )
   check(
     "logs --tail all web",
-    { asked: [["logs", "web", { follow: false }]] },
+    { asked: [["logs", "web", { follow: false, warn: expect.any(Function) }]] },
     { engine: { logs: async function* () {} } },
+  )
+  check(
+    "logs -f web",
+    { stdout: "later\n", stderr: "minicontainer: warning: lines are missing here\n" },
+    {
+      engine: {
+        logs: async function* (_, options) {
+          options?.warn?.("lines are missing here")
+          yield { stream: "stdout", time: "", bytes: Buffer.from("later\n") }
+        },
+      },
+    },
   )
   check("logs --tail few web", {
     status: 125,

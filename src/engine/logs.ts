@@ -54,6 +54,9 @@ export async function* logs(world: World, reference: string, options: LogOptions
     ...(options.tail !== undefined && { tail: options.tail }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
+    ...(options.warn && {
+      lost: () => options.warn?.("the log was rotated faster than it was read: lines are missing here"),
+    }),
     ...(options.follow && { follow: { ended, ...(options.signal && { signal: options.signal }) } }),
   })
 }

@@ -138,6 +138,8 @@ export interface LogOptions {
   readonly since?: string
   readonly until?: string
   readonly signal?: AbortSignal
+  /** Called where lines may be missing, with why. */
+  readonly warn?: (line: string) => void
 }
 
 export interface LogLine {

@@ -186,6 +186,24 @@ test("follow: goes along with rotations, even several at once, and loses nothing
   }
   expect((await end()).map((line) => Number(line.slice(11, -3)))).toEqual(Array.from({ length: wrote }, (_, n) => n))
 })
+test("follow: says where lines are missing, when rotations are faster than the reader", async () => {
+  const path = log(out(1, "a"))
+  let n = 1
+  const rotate = (): void => {
+    if (n > 1) renameSync(`${path}.1`, `${path}.2`)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, out(++n, `line ${n}`))
+  }
+  const found: string[] = []
+  const stop = new AbortController()
+  const follow = { ended: () => false, signal: stop.signal }
+  for await (const entry of readLog(path, 3, { follow, lost: () => found.push("lost") })) {
+    found.push(Buffer.from(entry.bytes).toString().trimEnd())
+    if (found.at(-1) === "a") for (let times = 0; times < 4; times++) rotate()
+    if (found.at(-1) === "line 5") stop.abort()
+  }
+  expect(found).toEqual(["a", "lost", "line 3", "line 4", "line 5"])
+})
 test("follow: a single file that is emptied by rotation is read from its beginning again", async () => {
   const path = log(out(1, "a long line that makes the file longer than the next"))
   const { see, end } = following(path, {}, 1)

@@ -33,6 +33,8 @@ export interface ReadLog {
   readonly until?: string
   /** Go on until this says that nothing more will be written. */
   readonly follow?: { readonly ended: () => boolean; readonly signal?: AbortSignal }
+  /** Called where lines may be missing: the log was rotated away under whoever follows it. */
+  readonly lost?: () => void
 }
 
 /** What of one line is held in memory; a longer line comes in parts. */
@@ -47,7 +49,7 @@ const SILENCE_MS = 200
 export async function* readLog(
   path: string,
   files: number,
-  { tail, since, until, follow }: ReadLog,
+  { tail, since, until, follow, lost }: ReadLog,
 ): AsyncGenerator<LogEntry> {
   const logs = openLogs(path, files)
   const lines = new Lines()
@@ -56,13 +58,21 @@ export async function* readLog(
     if (entry === undefined || skip-- > 0) return false
     return (since === undefined || entry.time >= since) && (until === undefined || entry.time < until)
   }
+  let lostBefore: OpenLog | undefined
   const watcher = follow && new Watcher(path, follow.signal)
   try {
     for (let at = 0; ; ) {
       // Both are asked before reading: then what was written before the end, or before the rotation, is read below.
       const ended = follow === undefined || follow.ended() || follow.signal?.aborted === true
-      if (at === logs.length - 1 || logs.length === 0) logs.push(...openNewer(path, files, logs.at(-1)))
+      if (at === logs.length - 1 || logs.length === 0) {
+        const { newer, gap } = openNewer(path, files, logs.at(-1))
+        // What is behind the gap comes after what is left in front of it.
+        if (gap) lostBefore = newer[0]
+        logs.push(...newer)
+      }
       const log = logs[at]
+      if (log && (log === lostBefore || log.wasEmptied())) lost?.()
+      if (log === lostBefore) lostBefore = undefined
       for (const entry of log?.entries() ?? []) {
         const line = lines.add(entry)
         if (wanted(line)) yield line
@@ -127,8 +137,7 @@ class OpenLog {
   }
   /** Every whole entry from here to the end; what is no entry is passed over. */
   *entries(end = Number.POSITIVE_INFINITY): Generator<Entry> {
-    // With one file only, rotation empties it.
-    if (this.size < this.offset) this.#restart(0)
+    if (this.wasEmptied()) this.#restart(0)
     while (this.offset < end) {
       const bytes = this.read(this.offset, Math.min(PIECE, end - this.offset))
       if (bytes.length === 0) return
@@ -143,6 +152,10 @@ class OpenLog {
       }
       if (from < bytes.length) this.#torn = joined([this.#torn, bytes.subarray(from)])
     }
+  }
+  /** With one file only, rotation empties it. */
+  wasEmptied(): boolean {
+    return this.size < this.offset
   }
   /** Goes on reading from the first entry that begins at or after `offset`. */
   startAt(offset: number): void {
@@ -229,13 +242,17 @@ function openLogs(path: string, files: number): OpenLog[] {
 }
 
 /** What has come after `newest` by rotation; usually nothing. An open file keeps its inode from being used again. */
-function openNewer(path: string, files: number, newest: OpenLog | undefined): readonly OpenLog[] {
+function openNewer(
+  path: string,
+  files: number,
+  newest: OpenLog | undefined,
+): { readonly newer: readonly OpenLog[]; readonly gap: boolean } {
   const inode = statSync(path, { throwIfNoEntry: false })?.ino
-  if (inode === undefined || inode === newest?.inode) return []
+  if (inode === undefined || inode === newest?.inode) return { newer: [], gap: false }
   const logs = openLogs(path, files)
   const known = logs.findIndex((log) => log.inode === newest?.inode)
   for (const log of logs.slice(0, known + 1)) log.close()
-  return logs.slice(known + 1)
+  return { newer: logs.slice(known + 1), gap: known < 0 && newest !== undefined }
 }
 
 /**

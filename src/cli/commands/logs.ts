@@ -6,6 +6,7 @@
 
 import type { LogLine, LogOptions } from "../../engine/types.ts"
 import { command } from "../command.ts"
+import { warn } from "../failure.ts"
 import { BadValue, bool, parsed, text } from "../flags.ts"
 
 export const logs = command({
@@ -31,6 +32,7 @@ export const logs = command({
       ...(options.tail !== undefined && options.tail !== "all" && { tail: options.tail }),
       ...(options.since && { since: options.since }),
       ...(options.until && { until: options.until }),
+      warn: (line) => warn(io, line),
     }
     const stamp = options.timestamps ? stamper() : ({ bytes }: LogLine) => bytes
     for await (const line of engine.logs(container!, chosen)) io.write(line.stream, stamp(line))
