@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import type { Host, PathFacts } from "../model/host.ts"
 import type { IdMapping, Mount, NamespaceType } from "../model/oci.ts"
 import { explain } from "./explain.ts"
-import { finishRoot, mounts } from "./mounts.ts"
+import { finishRoot, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
 
 const directory = (filesystem: string, more: Partial<PathFacts> = {}): PathFacts => ({
   kind: "directory",
@@ -258,17 +258,16 @@ test("what cannot be mounted is said before anything is done", () => {
     options: ["constructor"],
   })
 })
-test("the root is made read-only when all is in place", () => {
-  expect(
-    explain(
-      finishRoot({ ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rslave" } }),
-    ),
-  ).toMatchInlineSnapshot(`
+test("the root is made read-only when all is in place, and shared when the old one is gone", () => {
+  const config = { ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rshared" } }
+  expect(explain([...finishRoot(config), leaveOldRoot, ...shareRoot(config)])).toMatchInlineSnapshot(`
     "
     child  make the root file system read-only
-    child  make the root file system rslave"
+    child  let the host's file tree go
+    child  make the root file system rshared"
   `)
-  expect(() => finishRoot({ ociVersion: "1.2.0", linux: { rootfsPropagation: "loud" } })).toThrow(
+  expect(shareRoot(config)).toMatchObject([{ recursive: 1, propagation: 1 << 20 }])
+  expect(() => shareRoot({ ociVersion: "1.2.0", linux: { rootfsPropagation: "loud" } })).toThrow(
     "one of shared, slave, private, unbindable",
   )
 })

@@ -208,17 +208,16 @@ const writable = (options: Options): Options => ({
   recursiveSet: options.recursiveSet & ~ATTR.rdonly,
 })
 
-const change = (target: string, set: number, propagation: number) =>
-  ({
-    phase: "child",
-    op: "set-mount",
-    target,
-    recursive: 0,
-    set,
-    clear: 0,
-    propagation,
-    why: "the config asks for it",
-  }) as const
+const change = (target: string, set: number, propagation: number) => ({
+  phase: "child" as const,
+  op: "set-mount" as const,
+  target,
+  recursive: 0,
+  set,
+  clear: 0,
+  propagation,
+  why: "the config asks for it",
+})
 
 /** File systems that show a namespace, and where the host has them: one that is not our own we may only borrow. */
 const NAMESPACE_OF: Readonly<Record<string, { readonly namespace: NamespaceType; readonly path: string }>> = {
@@ -348,40 +347,35 @@ function cgroup(destination: string, options: Options, slot: string, given: Moun
 }
 const LIMITS = "programs read their limits here; it begins at the container's own group"
 
-/** Phase child, last of the mounts: `root.readonly`, and how the root shares mount events. */
-export function finishRoot({ root, linux }: Config): readonly Step[] {
-  const propagation = linux?.rootfsPropagation
-  const steps: Step[] = []
-  if (root?.readonly)
-    steps.push({
-      phase: "child",
-      op: "set-mount",
-      target: "/",
-      recursive: 0,
-      set: ATTR.rdonly,
-      clear: 0,
-      propagation: 0,
+/** Phase child, last of the mounts: `root.readonly`. */
+export function finishRoot({ root }: Config): readonly Step[] {
+  if (!root?.readonly) return []
+  return [
+    {
+      ...change("/", ATTR.rdonly, 0),
       does: "make the root file system read-only",
       why: "only volumes and tmpfs can be written",
-    })
-  if (propagation !== undefined && propagation !== "") {
-    const flag = PROPAGATION[propagation.replace(/^r/, "") as keyof typeof PROPAGATION]
-    if (flag === undefined)
-      throw new EngineError(
-        "INVALID_CONFIG",
-        `cannot make the root file system ${propagation}: linux.rootfsPropagation is one of shared, slave, private, unbindable`,
-      )
-    steps.push({
-      phase: "child",
-      op: "set-mount",
-      target: "/",
-      recursive: propagation.startsWith("r") ? 1 : 0,
-      set: 0,
-      clear: 0,
-      propagation: flag,
-      does: `make the root file system ${propagation}`,
+    },
+  ]
+}
+
+/** Phase child, when the old root is gone: pivot_root(2) moves no root that is shared. `rootfsPropagation`. */
+export function shareRoot({ linux }: Config): readonly Step[] {
+  const word = linux?.rootfsPropagation
+  if (word === undefined || word === "") return []
+  const flag = PROPAGATION[word.replace(/^r/, "") as keyof typeof PROPAGATION]
+  if (flag === undefined)
+    throw new EngineError(
+      "INVALID_CONFIG",
+      `cannot make the root file system ${word}: linux.rootfsPropagation is one of shared, slave, private, unbindable`,
+    )
+  const does = `make the root file system ${word}`
+  return [
+    {
+      ...change("/", 0, flag),
+      recursive: word.startsWith("r") ? 1 : 0,
+      does,
       why: "the config says how its mounts are shared",
-    })
-  }
-  return steps
+    },
+  ]
 }

@@ -31,7 +31,7 @@ import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
-import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts } from "./mounts.ts"
+import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
 import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
@@ -150,6 +150,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...placed.late,
     ...finishRoot(config),
     leaveOldRoot,
+    ...shareRoot(config),
 
     ...(placement.gate ? [waitAtGate] : []),
 

@@ -21,7 +21,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { parseReport } from "../../src/executor/report.ts"
 import { stepError, stepWarning, toldOf } from "../../src/executor/sentence.ts"
 import { readHost } from "../../src/host/host.ts"
@@ -91,6 +91,8 @@ export interface How {
   readonly host?: Partial<Host>
   /** Called while the container runs; only with `stay: none`. */
   readonly meanwhile?: (pid: number) => void
+  /** The test itself has something mounted below the bundle. */
+  readonly mounted?: boolean
 }
 
 export interface Bundle extends Disposable {
@@ -138,8 +140,8 @@ export function newBundle(): Bundle {
   })
 
   const plan = (config: Config, { stay = "none", placement, host: facts }: How = {}, id = "bundle"): Plan => {
-    const sources = (config.mounts ?? []).flatMap(({ source }) =>
-      source === undefined || !source.includes("/") ? [] : [source.startsWith("/") ? source : path(source)],
+    const sources = (config.mounts ?? []).flatMap(({ source = "", type, options = [] }) =>
+      type === "bind" || options.includes("bind") || options.includes("rbind") ? [resolve(directory, source)] : [],
     )
     const made = containerPlan(
       config,
@@ -204,7 +206,8 @@ export function newBundle(): Bundle {
       ...(failed?.kind === "failed" && { failed: stepError(failed, toldOf(made)).message }),
     }
     for (const name of ["in", "stdout", "stderr", "report", "wire"]) rmSync(out(name), { force: true })
-    const left = traces()
+    const mine = how.mounted ?? bindsBelow(config)
+    const left = traces().filter((trace) => !(mine && trace.startsWith("mount ")))
     if (left.length > 0) throw new Error(`left behind by ${id}:\n${left.join("\n")}`)
     return life
   }
@@ -263,6 +266,10 @@ export function newBundle(): Bundle {
     },
   }
 }
+
+/** Whether sources lie in the bundle: then the test may have mounted something there. */
+const BINDS = /mctest-/
+const bindsBelow = ({ mounts = [] }: Config): boolean => mounts.some(({ source = "" }) => BINDS.test(source))
 
 /** Not a zombie, which nobody may have waited for yet. */
 function isAlive(pid: number): boolean {
