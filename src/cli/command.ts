@@ -34,11 +34,14 @@ export interface Description<F extends Flags> {
   readonly words: readonly [least: number, most?: number]
 }
 
-interface Context<F extends Flags> {
+export interface Context<F extends Flags> {
   readonly io: Io
   readonly options: OptionsOf<F>
   /** What stands outside of options. */
   readonly words: readonly string[]
+  /** The page's own part of the command line, as it was given. */
+  readonly argv: readonly string[]
+  readonly globals: readonly string[]
 }
 
 /** Nothing, for success, or the exit status. */
@@ -49,6 +52,8 @@ export interface Surroundings {
   readonly io: Io
   /** Opens the engine with the global options. */
   readonly open: () => Promise<Engine>
+  /** What stood in front of the command: the global options, as they were given. */
+  readonly globals: readonly string[]
 }
 
 export interface Command extends Description<Flags> {
@@ -74,7 +79,7 @@ export function page<const F extends Flags>(
 ): Command {
   return {
     ...row,
-    async run(argv, { io, open }) {
+    async run(argv, { io, open, globals }) {
       const how = { command: row.name, optionsEnd: row.optionsEnd ?? "anywhere" }
       const { options, words, help } = parse(argv, row.options, how)
       if (help) {
@@ -83,7 +88,7 @@ export function page<const F extends Flags>(
         return 0
       }
       count(words, row)
-      return (await row.run({ io, open, options, words })) || 0
+      return (await row.run({ io, open, options, words, argv, globals })) || 0
     },
   }
 }

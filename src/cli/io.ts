@@ -9,7 +9,7 @@
  * Read on: main.ts.
  */
 
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 
 export type Output = "stdout" | "stderr"
@@ -27,6 +27,8 @@ export interface Io {
   readonly cwd: string
   /** Never more than `limit` bytes. @throws Node's error with a `code`; `EFBIG` for a file that has more. */
   readFile(path: string, limit: number): Uint8Array
+  /** Whether a path can be read as often as one likes: an ordinary file, no pipe. False if it is not there. */
+  isFile(path: string): boolean
   /** Milliseconds since 1970. */
   now(): number
   /** The argv that starts this command again: what the executor becomes to tell of a failed step. */
@@ -64,6 +66,7 @@ export function stdio(): Io {
       return process.cwd()
     },
     readFile: readBounded,
+    isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true,
     now: () => Date.now(),
     get self() {
       // A compiled command is its own interpreter; its script lies in a file system that only it can see.

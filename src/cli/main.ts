@@ -12,6 +12,7 @@
 
 import { resolve } from "node:path/posix"
 import type { Engine } from "../engine/types.ts"
+import type { Surroundings } from "./command.ts"
 import { COMMANDS, find } from "./commands.ts"
 import { tell } from "./failure.ts"
 import { bool, type OptionsOf, parsed } from "./flags.ts"
@@ -45,25 +46,20 @@ export async function main(argv: readonly string[], io: Io, open: (roots: Roots)
   try {
     const { options, words, help } = parse(argv, GLOBAL_FLAGS, { command: "", optionsEnd: "first" })
     debug ||= options.debug
-    if (options.version) return await call("version", ["--short"], io, open, options)
-    if (help || words.length === 0) return await call("help", [], io, open, options)
+    const at = { io, open: () => open(roots(options, io)), globals: argv.slice(0, argv.length - words.length) }
+    if (options.version) return await call("version", ["--short"], at)
+    if (help || words.length === 0) return await call("help", [], at)
     const found = find(words)
     if (!found) throw (await import("./unknown.ts")).unknown(words)
-    return await call(found.name, words.slice(found.took), io, open, options)
+    return await call(found.name, words.slice(found.took), at)
   } catch (error) {
     return error instanceof BrokenPipe ? STATUS_OF_SIGPIPE : tell(error, io, debug)
   }
 }
 
-async function call(
-  name: string,
-  argv: readonly string[],
-  io: Io,
-  open: (roots: Roots) => Promise<Engine>,
-  options: OptionsOf<typeof GLOBAL_FLAGS>,
-): Promise<number> {
+async function call(name: string, argv: readonly string[], at: Surroundings): Promise<number> {
   const page = await COMMANDS[name]!.page()
-  return page.run(argv, { io, open: () => open(roots(options, io)) })
+  return page.run(argv, at)
 }
 
 /** What is typed is relative to where it is typed; a variable outlives a `cd`, so the engine takes absolute ones only. */

@@ -28,6 +28,7 @@ import { timeOf } from "../record/time.ts"
 import { userNamespace } from "../spec/namespaces.ts"
 import { pathsOf, type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
+import { type Correction, corrected, type Fact, factsOf, factWords } from "./corrections.ts"
 import { settle } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
 import type { Explained } from "./types.ts"
@@ -38,6 +39,8 @@ export interface Prepared {
   readonly plan: Plan
   /** The file that holds the plan, for the executor. */
   readonly wire: string
+  /** What a failed step would prove wrong about the host; empty for a second try. */
+  readonly facts: ReadonlyMap<number, Fact>
 }
 
 export interface PrepareOptions {
@@ -46,8 +49,10 @@ export interface PrepareOptions {
   readonly report?: number
   /** For tests: the step that fails. */
   readonly fault?: number
-  /** What was found wrong about the host at a first try. */
-  readonly corrected?: Partial<Host>
+  /** The door's words for a second try. */
+  readonly again?: readonly string[]
+  /** What a first try has shown: this is the second. */
+  readonly corrected?: Correction
 }
 
 /** Sources of mounts that are to be made if they are missing. @throws {EngineError} `SOURCE_UNUSABLE`. */
@@ -156,7 +161,8 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   checkRequest(request)
   refuseEmpty(request.rootfs)
   makeSources(request)
-  const host = { ...hostFor(world, request), ...options.corrected }
+  const seen = hostFor(world, request)
+  const host = options.corrected ? corrected(seen, options.corrected) : seen
   requirePower(host, "run a container")
   const own = userNamespace(request, host).own
   const draft = await createRecord(world.store(), {
@@ -167,17 +173,23 @@ export async function prepare(world: World, request: Request, options: PrepareOp
     settle: (id) => settle(world, id),
   })
   try {
-    if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id)
+    // At a second try it is our own, with the id of the first.
+    if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id, options.corrected ? "w" : "wx")
     const specified = specify(request, {
       ...surroundings(world, request, host, own),
       chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
     })
-    const plan = planOf(world, specified, host, options)
+    const planned = planOf(world, specified, host, options)
+    const facts = options.corrected ? new Map<number, Fact>() : factsOf(planned, host)
+    const { failed, again } = options
+    const plan = failed
+      ? { ...planned, frame: { ...planned.frame, failed: failedWords(planned, failed, facts, again) } }
+      : planned
     writeFiles(draft, specified)
     finishRecord(draft, specified.placement, specified.config)
     const wire = `${draft.runDirectory}/wire`
     writeFileSync(wire, encode(plan), { mode: 0o600 })
-    return { id: draft.record.id, plan, wire }
+    return { id: draft.record.id, plan, wire, facts }
   } catch (error) {
     dropRecord(world.store(), draft)
     throw error
@@ -215,17 +227,19 @@ function planOf(world: World, { config, placement, warnings }: Specified, host: 
     ...(options.fault !== undefined && { fault: options.fault }),
   }
   const plan = containerPlan(config, placement, host, extras)
-  return {
-    ...plan,
-    ...(options.failed && { frame: { ...plan.frame, failed: failedWords(plan, options.failed) } }),
-    warnings: [...warnings, ...plan.warnings],
-  }
+  return { ...plan, warnings: [...warnings, ...plan.warnings] }
 }
 
-/** The argv that tells of a failed step: the door's words, and what a sentence needs to know of the plan. */
-export function failedWords(plan: Plan, words: readonly string[]): readonly string[] {
+/** The argv that tells of a failed step: the door's words, what a sentence needs to know of the plan, and what a second try does. */
+export function failedWords(
+  plan: Plan,
+  words: readonly string[],
+  facts: ReadonlyMap<number, Fact> = new Map(),
+  again: readonly string[] = [],
+): readonly string[] {
   const [ops, program] = toldWords(toldOf(plan))
-  return [...words, "--ops", ops, "--arg0", program]
+  const told = [...words, "--ops", ops, "--arg0", program]
+  return again.length > 0 && facts.size > 0 ? [...told, ...factWords(facts), "--", ...again] : told
 }
 
 /** /etc/hosts, hostname and resolv.conf of the container, which its root may change. */
@@ -247,9 +261,9 @@ const CID_CAUSES: Readonly<Record<string, readonly [cause: string, hint?: string
   EROFS: ["the file system is read-only"],
   ENOSPC: ["the disk is full"],
 }
-function writeCidFile(path: string, id: string): void {
+function writeCidFile(path: string, id: string, flag: "w" | "wx"): void {
   try {
-    writeFileSync(path, id, { flag: "wx", mode: 0o644 })
+    writeFileSync(path, id, { flag, mode: 0o644 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const [cause, hint] = CID_CAUSES[code ?? ""] ?? [code, undefined]

@@ -7,8 +7,10 @@
 import type { Config } from "../model/oci.ts"
 import type { ExecRequest, Request } from "../model/request.ts"
 import type { Plan } from "../plan/step.ts"
+import type { Correction } from "./corrections.ts"
 
 export type { ExecRequest } from "../model/request.ts"
+export type { Correction } from "./corrections.ts"
 
 export interface Engine {
   /**
@@ -61,8 +63,15 @@ export interface BecomeOptions {
   readonly cidFile?: string
   /** Called with each warning of the plan before the executor takes over. Must write synchronously. */
   readonly warn?: (line: string) => void
-  /** What the executor becomes if a step fails: this argv, `reportWords` of words.ts, then index, errno, detail and `does` of the step. */
+  /** What the executor becomes if a step fails: this argv, `failedWords` of prepare.ts, then index, errno, detail and `does` of the step. */
   readonly failed?: readonly string[]
+  /**
+   * The caller's own words, by which `failed` can call `become` once more with the same request and `corrected`: they stand between its
+   * options and the numbers of the step. Absent: there is no second try.
+   */
+  readonly again?: readonly string[]
+  /** This is the second try: what a step of the first has taught. There is no third. */
+  readonly corrected?: Correction
 }
 
 export interface RunOptions {

@@ -13,7 +13,7 @@ import type { ChildProcess } from "node:child_process"
 import { EngineError } from "../base/errors.ts"
 import type { Plan } from "../plan/step.ts"
 import { Reports } from "./report.ts"
-import { stepError, stepWarning, toldOf } from "./sentence.ts"
+import { type Failure, stepError, stepWarning, toldOf } from "./sentence.ts"
 
 /** The fd on which a spawned executor reports: `report` in the plan's frame. */
 export const REPORT_FD = 3
@@ -26,6 +26,8 @@ export interface Spawned {
   readonly started: Promise<number>
   /** 0 … 255, 128 + n for a signal. Rejects with an EngineError if a step failed or the executor broke off. */
   readonly exited: Promise<number>
+  /** The step that failed, once both have been rejected because of one. */
+  readonly failure: () => Failure | undefined
 }
 
 export interface SpawnOptions {
@@ -60,11 +62,11 @@ export function spawnExecutor(
   }
 
   let code: number | undefined
-  let failure: EngineError | undefined
+  let failure: Failure | undefined
   const reports = new Reports((report) => {
     if (report.kind === "started") started.resolve(report.pid)
     else if (report.kind === "warning") warn?.(stepWarning(report, plan))
-    else if (report.kind === "failed") failure = stepError(report, toldOf(plan))
+    else if (report.kind === "failed") failure = report
     else code = report.code
   })
   child.on("error", (error) => settle(broken(executor, (error as NodeJS.ErrnoException).code ?? error.message, error)))
@@ -74,7 +76,7 @@ export function spawnExecutor(
   // A stream that was closed early answers EPIPE by an `error` event; the exit code tells the rest.
   for (const stream of child.stdio) stream?.on("error", () => {})
   whenOver(child, report, (status, signal) => {
-    if (failure) return settle(failure)
+    if (failure) return settle(stepError(failure, toldOf(plan)))
     if (code === undefined && signal !== null) return settle(broken(executor, `it was ended by ${signal}`))
     const answer = code ?? status ?? 0
     started.reject(broken(executor, `it ended with ${answer} before the program ran`))
@@ -86,6 +88,7 @@ export function spawnExecutor(
     stderr: child.stderr,
     started: started.promise,
     exited: exited.promise,
+    failure: () => failure,
   }
 }
 

@@ -19,12 +19,12 @@ export const exec = command({
   options: PROCESS_FLAGS,
   optionsEnd: "first",
   words: [2],
-  run: ({ engine, io, options, words: [container, ...args] }) => {
+  run: ({ engine, io, globals, options, words: [container, ...args] }) => {
     needTerminal(options, io)
     return engine.becomeExec(
       container!,
       { args, ...programOf(options, io) },
-      { warn: (line) => warn(io, line), failed: [...io.self, "report"] },
+      { warn: (line) => warn(io, line), failed: [...io.self, ...globals, "report"] },
     )
   },
 })
