@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { type Played, play, type World, withoutCodes, words } from "../../test/cli/recorder.ts"
 import { EngineError } from "../base/errors.ts"
-import type { LogLine, Summary } from "../engine/types.ts"
+import type { BecomeOptions, LogLine, Summary } from "../engine/types.ts"
+import type { Request } from "../model/request.ts"
 import { COMMANDS } from "./commands.ts"
 
 /** What a line prints and asks; what is not expected must be empty or 0. */
@@ -530,6 +531,30 @@ describe("report, what the executor becomes when a step fails", () => {
   check("report --ops mkdir,exec --arg0 /etc 1 13 1 'run /etc'", {
     status: 126,
     stderr: 'minicontainer: cannot run "/etc": is a directory\n',
+  })
+  const FAILED = "report --ops mkdir,clone-mount --fact '1=/srv/my root' --"
+  test("the run that failed is tried once more, with what the step has shown", async () => {
+    const { asked, roots } = await play(
+      words(`--root /r ${FAILED} --rm --rootfs '/srv/my root' --name web sh -c 'echo --' 1 1 0 'show it'`),
+    )
+    expect(asked).toHaveLength(1)
+    const [verb, request, options] = asked[0] as ["become", Request, BecomeOptions]
+    expect([verb, roots]).toEqual(["become", { root: "/r" }])
+    expect(request).toEqual({ rootfs: "/srv/my root", args: ["sh", "-c", "echo --"], name: "web", remove: true })
+    expect(options.corrected).toEqual({ fact: "/srv/my root", does: "show it", errno: "EPERM" })
+    expect(options.failed).toEqual(["/usr/bin/minicontainer", "--root", "/r", "report"])
+    // Without words there is no third time.
+    expect(options.again).toBeUndefined()
+  })
+  check(`${FAILED} --rootfs /x true 0 1 0 'make it'`, {
+    status: 125,
+    asked: [],
+    stderr: "minicontainer: cannot make it: operation not permitted (EPERM, step 1 of 2)\n",
+  })
+  check(`${FAILED} --rootfs /x true 1 5 0 'show it'`, {
+    status: 125,
+    asked: [],
+    stderr: "minicontainer: cannot show it: input/output error (EIO, step 2 of 2)\n",
   })
   check("report --ops mkdir x 1 0 y", { status: 125, stderr: "minicontainer: cannot report: x is not a number\n" })
 })

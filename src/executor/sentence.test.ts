@@ -30,6 +30,8 @@ test("where the kernel's word misleads, the sentence says what it means", () => 
     message: "cannot mount proc on /proc: too many mounts (ENOSPC, step 14 of 37)",
     hint: "raise /proc/sys/fs/mount-max; the disk is not full",
   })
+  // A user namespace that cannot be made is never left out in silence: who wants that says so.
+  for (const errno of [1, 22, 28, 87]) expect(said("clone", errno, "clone a process").hint).toContain("--userns host")
   expect(said("attach-cgroup", 28, "put the process into its group").message).toBe(
     "cannot put the process into its group: the group has no CPUs or no memory nodes (ENOSPC, step 14 of 37)",
   )

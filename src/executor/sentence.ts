@@ -84,9 +84,23 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   },
   "overlay ENODEV": { cause: "this kernel has no overlay file system", hint: "modprobe overlay" },
   "overlay ESTALE": { cause: "the directory for changes belongs to another overlay" },
-  "clone ENOSPC": { cause: "too many namespaces", hint: "raise the limits in /proc/sys/user; the disk is not full" },
-  "clone EINVAL": { cause: "this kernel lacks one of the namespaces" },
-  "clone EPERM": { cause: "namespaces may not be made here", hint: "the engine needs root and CAP_SYS_ADMIN" },
+  "clone ENOSPC": {
+    cause: "too many namespaces",
+    hint: "raise the limits in /proc/sys/user, or do without user namespaces: --userns host; the disk is not full",
+  },
+  "clone EUSERS": { cause: "there are too many user namespaces, one in another", hint: "--userns host" },
+  "clone EINVAL": {
+    cause: "this kernel lacks one of the namespaces",
+    hint: "if it is the user namespace: --userns host",
+  },
+  "clone EPERM": {
+    cause: "namespaces may not be made here",
+    hint: "the engine needs root and CAP_SYS_ADMIN; where only user namespaces are forbidden: --userns host",
+  },
+  "clone ENOSYS": {
+    cause: "clone3 is not allowed here",
+    hint: "in a container, start that one with --privileged or --security-opt seccomp=unconfined",
+  },
   "clone EAGAIN": {
     cause: "too many processes",
     hint: "raise the limit of processes of this user or of this control group",
@@ -127,7 +141,7 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   "take-terminal EPERM": { cause: "the terminal belongs to another session" },
 }
 /** Errnos that no plan lists in `ok`. */
-type OtherErrno = "EAGAIN" | "ESTALE" | "ERANGE"
+type OtherErrno = "EUSERS" | "EAGAIN" | "ESTALE" | "ERANGE"
 
 /** `e_machine` of an ELF file: whom it was made for. @see elf(5), Linux include/uapi/linux/elf-em.h */
 const MACHINE: Readonly<Record<number, string>> = {

@@ -40,9 +40,10 @@ test("detached: the executor ends when the program runs", async () => {
   expect([await started, await exited]).toEqual([9, 0])
 })
 test("a failed step is an error, of started and of exited", async () => {
-  const { started, exited } = spawned("echo failed 0 28 0 make /a >&3; exit 125")
+  const { started, exited, failure: told } = spawned("echo failed 0 28 0 make /a >&3; exit 125")
   const expected = "STEP_FAILED: cannot make /a: no space left on device (ENOSPC, step 1 of 2)"
   expect([await failure(started), await failure(exited)]).toEqual([expected, expected])
+  expect(told()).toMatchObject({ index: 0, errno: 28, does: "make /a" })
 })
 test("a program that is not there is named", async () => {
   const { exited } = spawned("echo failed 1 2 0 run nosuch >&3; exit 127")

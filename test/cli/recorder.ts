@@ -12,6 +12,8 @@ import type { Request } from "../../src/model/request.ts"
 
 export interface World {
   readonly files?: Readonly<Record<string, string | Uint8Array>>
+  /** Which of the files can be read once only. */
+  readonly pipes?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly terminal?: boolean
   /** The reader of stdout goes away after so many writes. */
@@ -55,7 +57,7 @@ export async function play(argv: readonly string[], world: World = {}): Promise<
       if (content === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" })
       return typeof content === "string" ? Buffer.from(content) : content
     },
-    isFile: (path) => world.files?.[path] !== undefined,
+    isFile: (path) => world.files?.[path] !== undefined && world.pipes?.includes(path) !== true,
     now: () => NOW,
     self: ["/usr/bin/minicontainer"],
   }

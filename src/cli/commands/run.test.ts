@@ -204,6 +204,18 @@ test("the engine gets the cidfile, and what to become if a step fails", async ()
   expect(options?.cidFile).toBe("id")
   expect(options?.failed).toEqual(["/usr/bin/minicontainer", "report"])
 })
+test("and its own words, by which it can be tried once more: unless they lead to a pipe, which would be empty then", async () => {
+  const again = async (line: string) => {
+    const { options } = await play(words(line), {
+      files: { "/home/me/vars": "A=b", "/home/me/p.json": "{}", "/dev/fd/63": "C=d" },
+      pipes: ["/dev/fd/63"],
+    })
+    return options?.again
+  }
+  const line = "-D run --env-file vars --security-opt seccomp=p.json --rootfs / echo -n x"
+  expect(await again(line)).toEqual(words(line).slice(2))
+  expect(await again("run --env-file vars --env-file /dev/fd/63 --rootfs / true")).toBeUndefined()
+})
 test("a warning of the plan is a line on stderr", async () => {
   const become = async (_: Request, options?: { warn?: (line: string) => void }) => options?.warn?.("no IPv6 here")
   const { stderr, stdout } = await play(words("run --rootfs / true"), { engine: { become } as never })
