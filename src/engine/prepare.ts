@@ -9,7 +9,7 @@
  * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
  */
 
-import { chownSync, mkdirSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
+import { chownSync, existsSync, mkdirSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
 import { readAccounts } from "../host/accounts.ts"
@@ -91,7 +91,9 @@ const sourcesToMake = ({ mounts = [] }: Request): readonly string[] =>
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
   const { paths, devicesBelow: directories } = pathsOf(request)
-  return world.host([...paths, ...devicesBelow(directories), skeletonOf(world)])
+  // Who is not root may not look into the state root; a plan can be looked at all the same.
+  const skeleton = existsSync(skeletonOf(world)) ? [skeletonOf(world)] : []
+  return world.host([...paths, ...devicesBelow(directories), ...skeleton])
 }
 
 const skeletonOf = ({ roots }: World): string => `${roots.state}/skeleton`

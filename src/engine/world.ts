@@ -68,7 +68,11 @@ export function makeWorld(options: OpenOptions): World {
   // A root that is not there yet has no id; whoever only looks sees the one that it will get, unless somebody else is faster.
   const assumed = once(randomId)
   const id = (): string => {
-    known ??= readText(`${state}/id`)?.trim() || undefined
+    try {
+      known ??= readText(`${state}/id`)?.trim() || undefined
+    } catch {
+      // Who may not read it may look at a plan all the same; who needs it meets the same error in makeId.
+    }
     return known ?? assumed()
   }
   return {

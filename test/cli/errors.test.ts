@@ -105,6 +105,14 @@ test("without root there is one line that says so", () => {
   expect(stderr.toString()).toMatch(/^minicontainer: cannot .*root/)
 })
 
+test("a plan may be looked at without root, also of a state root that is root's", () => {
+  machine.must("run", "--rm", "--rootfs", machine.rootfs, "true")
+  const explain = [...machine.command, "--root", machine.root, "explain", "--rootfs", "/", "true"]
+  const { exitCode, stdout, stderr } = Bun.spawnSync(["setpriv", "--reuid", "65534", "--clear-groups", ...explain])
+  expect([exitCode, stderr.toString()]).toEqual([0, ""])
+  expect(stdout.toString()).toContain("let the host's file tree go")
+})
+
 test("an ambiguous id is said to be one", () => {
   const ids = Array.from({ length: 17 }, () => machine.must("run", "-d", "--rootfs", machine.rootfs, "true").trim())
   const digit = ids.map((id) => id[0]).find((first, index, all) => all.indexOf(first) !== index)
