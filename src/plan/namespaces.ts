@@ -32,9 +32,8 @@ export function isNew(namespaces: readonly Namespace[], type: NamespaceType): bo
 /**
  * The kinds that `clone3` makes at once.
  *
- * Two are made later, by `unshare` inside. A cgroup namespace begins at the group that its maker is in, and only v2 can start
- * a process in its group; elsewhere it must wait for the attach. A time namespace's offsets can be set only while nobody is in it:
- * `unshare` puts only what comes after the next `execve` there (Linux 6.1, fs/exec.c).
+ * One is made later, by `unshare` inside: a cgroup namespace begins at the group that its maker is in, and only v2 can start
+ * a process in its group; elsewhere it must wait for the attach. One is made before: see `timeNamespace`.
  */
 function atOnce(type: NamespaceType, startsInCgroup: boolean): boolean {
   return type !== "time" && (type !== "cgroup" || startsInCgroup)
@@ -95,15 +94,48 @@ export function laterNamespaces(
       does: "make a cgroup namespace",
       why: "it begins at the group we are in by now, so the container sees that group as / and none above it",
     })
-  if (isNew(list, "time"))
-    steps.push({
-      phase: "child",
+  return steps
+}
+
+/**
+ * A time namespace: phase host, before its clocks are set (settings.ts) and the clone. Its offsets can be set only while nobody is in it.
+ * `unshare` leaves its caller where it is, and puts there whom it makes next; a program that it becomes, only from Linux 6.2 on.
+ */
+export function timeNamespace(list: readonly Namespace[]): readonly Step[] {
+  if (!isNew(list, "time")) return []
+  return [
+    {
+      phase: "host",
+      op: "open",
+      path: "/proc/self/ns/time",
+      flags: O_RDONLY,
+      gives: "host time",
+      does: "remember the host's time namespace",
+      why: "hooks of the host shall read the host's clocks",
+    },
+    {
+      phase: "host",
       op: "unshare",
       flags: CLONE_NEW.time,
-      does: "make a time namespace",
-      why: "the program will find itself in it; until then its clocks can be set",
-    })
-  return steps
+      does: "make a time namespace for the child",
+      why: "until somebody is in it its clocks can be set",
+    },
+  ]
+}
+
+/** Phase parent, first: whom we make from here on is not the container's. */
+export function leaveTime(list: readonly Namespace[]): readonly Step[] {
+  if (!isNew(list, "time")) return []
+  return [
+    {
+      phase: "parent",
+      op: "join-namespace",
+      namespace: "host time",
+      kind: CLONE_NEW.time,
+      does: "go back to the host's time namespace",
+      why: "the child has its own by now",
+    },
+  ]
 }
 
 /** O_CLOEXEC is added by the op. */

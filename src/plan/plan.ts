@@ -17,7 +17,7 @@
 
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
-import type { Config, Linux, NamespaceType, Process } from "../model/oci.ts"
+import type { Config, IdMapping, Linux, NamespaceType, Process } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import { STDIO } from "../model/stdio.ts"
 import { capabilities } from "./capabilities.ts"
@@ -32,7 +32,7 @@ import { hooks } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
 import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
-import { isNew, isolated, laterNamespaces, namespaces } from "./namespaces.ts"
+import { isNew, isolated, laterNamespaces, leaveTime, namespaces, timeNamespace } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
 import {
@@ -121,8 +121,11 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...root.host,
     ...devices.host,
     ...maskSource(linux.maskedPaths ?? []),
+    ...timeNamespace(list),
+    ...clocks(linux),
     ...namespaces(list, { startsInCgroup, ...(group.slot !== undefined && { cgroup: group.slot }) }),
 
+    ...leaveTime(list),
     ...(shifted ? mapIds(uids, gids) : []),
     ...root.parent,
     ...placed.parent,
@@ -136,7 +139,6 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...(isolated(list, "user") ? [becomeRoot] : []),
     isolateMounts,
     ...laterNamespaces(list, { startsInCgroup }),
-    ...clocks(linux),
     ...hooks("createContainer", config, life),
     ...enterRoot,
     ...placed.child,
@@ -166,7 +168,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     frame: frameOf(placement, extras, {
       outer: isolated(list, "pid") && fresh("pid"),
       stay: placement.stay === "none" ? 0 : 1,
-      user: { uid: mapped(uids, process.user.uid, "uid"), gid: mapped(gids, process.user.gid, "gid") },
+      user: userOf(process, uids, gids),
       terminal,
       host,
       monitors: group.monitors,
@@ -213,7 +215,7 @@ export function execPlan(
       ...frameOf(placement, extras, {
         outer: false,
         stay: 2,
-        user: { uid: mapped(uids, process.user.uid, "uid"), gid: mapped(gids, process.user.gid, "gid") },
+        user: userOf(process, uids, gids),
         terminal,
         host,
         monitors: group.monitors,
@@ -250,6 +252,16 @@ function mapped(map: Parameters<typeof hostId>[0], id: number, kind: string): nu
       "choose a smaller id, or use --userns host",
     )
   return host
+}
+
+/** The program's user as the host knows it. Its other groups must be mapped too, else setgroups(2) fails with a bare EINVAL. */
+function userOf(
+  { user }: Process,
+  uids: readonly IdMapping[],
+  gids: readonly IdMapping[],
+): { uid: number; gid: number } {
+  for (const group of user.additionalGids ?? []) mapped(gids, group, "gid")
+  return { uid: mapped(uids, user.uid, "uid"), gid: mapped(gids, user.gid, "gid") }
 }
 
 function terminalOf(

@@ -7,7 +7,7 @@ import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks } from "./hooks.ts"
 import { hostId, mapIds, mapText } from "./idmap.ts"
 import { join } from "./join.ts"
-import { laterNamespaces, namespaces } from "./namespaces.ts"
+import { laterNamespaces, leaveTime, namespaces, timeNamespace } from "./namespaces.ts"
 import { loopback } from "./network.ts"
 import { type Overlay, overlay, overlayDirectories, rootFileSystem } from "./overlay.ts"
 import { cpuList, exec, limits, manners, place } from "./process.ts"
@@ -95,9 +95,21 @@ test("all new namespaces come with the clone; the cgroup's too where the child i
   expect(laterNamespaces(list, { startsInCgroup: true })).toEqual([])
   expect(explain(laterNamespaces([...list, { type: "time" }], { startsInCgroup: false }))).toMatchInlineSnapshot(`
     "
-    child  make a cgroup namespace
-    child  make a time namespace"
+    child  make a cgroup namespace"
   `)
+})
+test("a time namespace is made before the child, who is born in it; we are not", () => {
+  const list = [{ type: "time" }] as const
+  expect(
+    explain([...timeNamespace(list), ...clocks({ timeOffsets: { boottime: { secs: 5 } } }), ...leaveTime(list)]),
+  ).toMatchInlineSnapshot(`
+    "
+    host   remember the host's time namespace           → \${host time}
+    host   make a time namespace for the child
+    host   shift the clocks boottime
+    parent go back to the host's time namespace         (\${host time})"
+  `)
+  expect([...timeNamespace([{ type: "time", path: "/t" }]), ...leaveTime([])]).toEqual([])
 })
 test("an existing namespace is opened, then joined", () => {
   expect(

@@ -87,13 +87,13 @@ export function sysctls({ sysctl = {}, namespaces = [] }: Linux): readonly Step[
   })
 }
 
-/** Phase child, after the time namespace is made and before anybody is in it. */
+/** Phase host, after the time namespace is made and before anybody is in it. */
 export function clocks({ timeOffsets = {} }: Linux): readonly Step[] {
   const offsets = Object.entries(timeOffsets)
   if (offsets.length === 0) return []
   return [
     {
-      phase: "child",
+      phase: "host",
       op: "write",
       path: "/proc/self/timens_offsets",
       text: offsets.map(([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`).join(""),

@@ -9,6 +9,7 @@
  * `create` leaves it, and both must see the same. After each life everything that the plan made must be gone.
  */
 
+import { setDefaultTimeout } from "bun:test"
 import { spawnSync } from "node:child_process"
 import {
   closeSync,
@@ -22,6 +23,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join, resolve } from "node:path"
+import { EngineError } from "../../src/base/errors.ts"
 import { parseReport } from "../../src/executor/report.ts"
 import { stepError, stepWarning, toldOf } from "../../src/executor/sentence.ts"
 import { readHost } from "../../src/host/host.ts"
@@ -40,6 +42,8 @@ export const EXECUTOR = process.env.EXECUTOR ?? join(import.meta.dirname, "../..
 export const host = readHost([])
 export const v1 = host.cgroups.mode === "v1"
 const REPORT = 3
+// A case lives through many containers, and a machine that is emulated takes its time.
+setDefaultTimeout(60_000)
 /** Below it lie the cgroups of all bundles of this process. */
 const PARENT = `/mctest-bundle-${process.pid}`
 /** Waiting, where there is no event to wait for. */
@@ -90,7 +94,7 @@ export interface How {
   readonly placement?: Partial<Placement>
   readonly host?: Partial<Host>
   /** Called while the container runs; only with `stay: none`. */
-  readonly meanwhile?: (pid: number) => void
+  readonly meanwhile?: (pid: number, id: string) => void
   /** The test itself has something mounted below the bundle. */
   readonly mounted?: boolean
 }
@@ -107,6 +111,9 @@ export interface Bundle extends Disposable {
   fails(change: Change, how?: How): string
   /** Gives the root file system to somebody else, and back when that is disposed of. */
   ownedBy(id: number): Disposable
+  /** What the plan says instead of being one: `INVALID_CONFIG cannot …`. */
+  refuses(change: Change, how?: How): string
+  placementOf(stay: Placement["stay"], id: string): Placement
   /** The plan itself. */
   plan(config: Config, how?: How): Plan
 }
@@ -183,7 +190,13 @@ export function newBundle(): Bundle {
     const started = reports.find(({ kind }) => kind === "started")
     if (stay === "none" && started?.kind === "started") {
       if (how.placement?.gate) writeFileSync(path(`${id}-run`, "gate"), "x")
-      meanwhile?.(started.pid)
+      let wrong: unknown
+      try {
+        meanwhile?.(started.pid, id)
+      } catch (error) {
+        wrong = error
+        if (isAlive(started.pid)) process.kill(started.pid, "SIGKILL")
+      }
       for (let waited = 0; existsSync(`/proc/${started.pid}/root`) && isAlive(started.pid); waited += 2) {
         if (waited > 60_000) throw new Error(`process ${started.pid} does not end`)
         rest(2)
@@ -192,6 +205,7 @@ export function newBundle(): Bundle {
       const undo = { frame: { ...frame, report: 1, failed: [] }, steps, warnings: [] }
       const { stdout, stderr } = spawnSync(EXECUTOR, ["do"], { input: encode(undo) })
       const complaint = /^(warning|failed) .*/m.exec(stdout.toString())?.[0] ?? stderr.toString()
+      if (wrong) throw wrong
       if (complaint !== "") throw new Error(`delete says: ${complaint}`)
     }
     const failed = reports.find(({ kind }) => kind === "failed")
@@ -229,6 +243,16 @@ export function newBundle(): Bundle {
     path,
     live,
     plan,
+    placementOf,
+    refuses(change, how) {
+      try {
+        plan(plain(change, "true"), how)
+      } catch (error) {
+        if (error instanceof EngineError) return `${error.code} ${error.message}`
+        throw error
+      }
+      return "nothing"
+    },
     ownedBy(id) {
       const give = (owner: number): void => {
         const { status, stderr } = spawnSync("chown", ["-hR", `${owner}:${owner}`, rootfs])
