@@ -52,6 +52,7 @@ static struct plan plan;
 static struct run run;
 static uint8_t *wire;
 static size_t wire_size;
+static char **words;           /* argv: where paths of the host are */
 static bool inside, is_do;     /* in the child; in the use `do` */
 
 /* ---- one step ---- */
@@ -167,7 +168,15 @@ void gated(struct run *run) {
   send_fds(run->socket, "g", 1, NULL, 0);
 }
 
+/* The caller's, with whatever secrets it holds; in the memory of this process only, and its /proc/PID/environ. */
+static void forget_environment(void) {
+  for (char **entry = environ; *entry; entry++) memset(*entry, 0, strlen(*entry));
+}
+
 void let_go(struct run *run) {
+  forget_environment();
+  for (char **word = words; *word; word++) memset(*word, 0, strlen(*word));
+  memcpy(*words, "init", 4);   // it was a path
   munmap(run->shared, sizeof *run->shared);
   munmap(wire, wire_size);
   forget(&plan);
@@ -401,7 +410,10 @@ static int use_run(int argc, char **argv) {
   pid_t pid = monitors >= 0 ? k_clone(&placed) : -1;
   if (pid < 0) pid = k_clone(&how);
   if (pid < 0) return refuse("make the monitor", strerror(errno));
-  if (pid == 0) monitor(&run, ends[1]);
+  if (pid == 0) {
+    forget_environment();
+    monitor(&run, ends[1]);
+  }
   close(ends[1]);
   if (monitors >= 0) close(monitors);
   return front(&plan, ends[0], pid);
@@ -467,6 +479,7 @@ static const struct { const char *name, *arguments; int least, most; int (*use)(
 };
 
 int main(int argc, char **argv) {
+  words = argv;
   for (int fd; (fd = open("/dev/null", O_RDWR)) >= 0;) if (fd > 2) { close(fd); break; }   // 0, 1 and 2 are always something
   signal(SIGPIPE, SIG_IGN);   // ours alone: an undo does not end because nobody reads the report; programs get the default back
   signal(SIGCHLD, SIG_DFL);

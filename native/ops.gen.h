@@ -52,7 +52,7 @@ enum op {
   OP_AWAIT_EXIT = 52, /* poll(2) on an open process: ETIMEDOUT if it lives on after `ms` */
   OP_MOVE_PROCESSES = 53, /* mkdir(2) of the cgroup `to` if it is missing, then writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left: EBUSY if some are seen as 0, of another pid namespace. Done before the monitor is made, which has a pid namespace of its own */
   OP_NETLINK = 60, /* socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first */
-  OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 unless the process has joined others, who could then look into it */
+  OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE: 1 in phase child of a process that has not joined others, who could then look into it; else 0, until exec */
   OP_HOSTNAME = 71, /* sethostname(2) */
   OP_DOMAINNAME = 72, /* setdomainname(2) */
   OP_RLIMIT = 73, /* prlimit(2), of the child in phase parent, else of this process */
@@ -74,10 +74,11 @@ enum op {
   OP_SCHEDULER = 89, /* sched_setattr(2), of the child in phase parent, else of this process */
   OP_AFFINITY = 90, /* sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process */
   OP_MAKE_DIRECTORY = 91, /* makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it) */
+  OP_CLOSE_FILES = 92, /* close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's */
   OP_HOOK = 100, /* runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
   OP_GATE = 101, /* reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it */
   OP_INIT = 102, /* fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on */
-  OP_EXEC = 103, /* close_range(2) from 3, default signals, execve(2) of argv[0], searched in `path` (directories) if it has no slash */
+  OP_EXEC = 103, /* execve(2) of argv[0], searched in `path` (directories) if it has no slash */
 };
 
 /* The arguments of each op, one letter each: n number, t text, b bytes, f fd, x texts, y numbers, z fds; upper case: may be absent. */
@@ -145,6 +146,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_SCHEDULER] = { "scheduler", "nnnnnnn" },
   [OP_AFFINITY] = { "affinity", "y" },
   [OP_MAKE_DIRECTORY] = { "make-directory", "tnnn" },
+  [OP_CLOSE_FILES] = { "close-files", "" },
   [OP_HOOK] = { "hook", "txxttn" },
   [OP_GATE] = { "gate", "f" },
   [OP_INIT] = { "init", "" },

@@ -43,7 +43,7 @@ _Noreturn void child(struct run *run, int socket);
 void executing(struct run *run);                                               /* execve comes next; what it replaces can tell no more */
 void gated(struct run *run);                                                   /* the child has reached its gate */
 void captured(const char *name, const char *text, size_t length);
-void let_go(struct run *run);                                                  /* of everything that is shared, or the plan's */
+void let_go(struct run *run);                                                  /* of everything that is shared, the plan's or the caller's */
 
 /* The ops, by file. */
 OP(mkdir); OP(rmdir); OP(write); OP(unlink); OP(remove_tree); OP(capture); OP(mkfifo); OP(claim); OP(copy_file); OP(open);
@@ -54,7 +54,7 @@ OP(map_ids); OP(open_namespace); OP(open_process); OP(attach_cgroup); OP(attach_
 OP(remove_cgroup); OP(device_program); OP(signal); OP(await_exit); OP(move_processes); OP(netlink); OP(connect);
 OP(set_ids); OP(hostname); OP(domainname); OP(rlimit); OP(keyring); OP(session); OP(open_terminal); OP(take_terminal); OP(umask);
 OP(chdir); OP(bounding); OP(keep_capabilities); OP(capabilities); OP(ambient); OP(no_new_privileges); OP(seccomp); OP(personality);
-OP(io_priority); OP(scheduler); OP(affinity); OP(make_directory);
+OP(io_priority); OP(scheduler); OP(affinity); OP(make_directory); OP(close_files);
 OP(hook); OP(gate); OP(init); OP(exec);
 
 #endif

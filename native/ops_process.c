@@ -25,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -43,7 +44,8 @@ OP(set_ids) {
   // The calls themselves: the C library's would tell every thread, by signals; there is one.
   if (syscall(SYS_setgroups, (size_t)given->y.count, groups) < 0) return errno;
   if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0) return errno;
-  if (!run->joined && prctl(PR_SET_DUMPABLE, 1) < 0) return errno;
+  // Whose fds lead out is nobody's to look into; in phase child we need our own /proc/self, and are alone. Exec sets it back.
+  if (prctl(PR_SET_DUMPABLE, step->phase == PHASE_CHILD && !run->joined) < 0) return errno;
   // Where no pid namespace ends with the monitor, the first process does; the new ids have cleared this, if it was set.
   const union arg *frame = run->plan->frame;
   if (frame[HEADER_STAY].n != 1 || frame[HEADER_OUTER].n) return 0;
@@ -144,6 +146,18 @@ OP(chdir) {
   return length < 0 ? errno : where[0] == '/' ? 0 : ENOENT;
 }
 
+OP(close_files) {
+  static struct stat null, other;
+  int own = resolve(run, "/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK, 0);
+  bool is_null = own >= 0 && fstat(own, &null) == 0 && S_ISCHR(null.st_mode) && null.st_rdev == makedev(1, 3) && fcntl(own, F_SETFL, 0) == 0;
+  for (int fd = 0; fd < 3 && is_null; fd++)
+    if (fstat(fd, &other) == 0 && S_ISCHR(other.st_mode) && other.st_rdev == null.st_rdev && dup2(own, fd) < 0) return errno;
+  if (run->socket > 3 && dup3(run->socket, 3, O_CLOEXEC) < 0) return errno;
+  run->socket = 3, run->root = -1;   // what is called / is the container's root by now
+  for (uint32_t i = 0; i < run->plan->slots; i++) run->slot[i] = -1;
+  return check(k_close_range(4, 0));
+}
+
 /* ---- the terminal ---- */
 
 OP(open_terminal) {
@@ -198,8 +212,10 @@ OP(hook) {
   pid_t hook = error || lseek(state, 0, SEEK_SET) < 0 ? -1 : k_fork();
   if (hook == 0) {
     default_signals();
-    if (dup2(state, 0) == 0 && k_close_range(3, K_CLOSE_RANGE_CLOEXEC) == 0) execve(T(A_HOOK_PATH), step->arg[A_HOOK_ARGV].x.v, step->arg[A_HOOK_ENV].x.v);
-    k_exit(write(ends[1], &errno, sizeof errno) < 0);
+    // Nothing else is open when the name is looked up: see op close-files.
+    bool alone = dup2(state, 0) == 0 && (ends[1] == 3 || dup3(ends[1], 3, O_CLOEXEC) == 3) && k_close_range(4, 0) == 0;
+    if (alone) execve(T(A_HOOK_PATH), step->arg[A_HOOK_ARGV].x.v, step->arg[A_HOOK_ENV].x.v);
+    k_exit(write(3, &errno, sizeof errno) < 0);
   }
   if (hook < 0 && !error) error = errno;
   close(state), close(ends[1]);
@@ -218,9 +234,9 @@ OP(hook) {
 }
 
 /*
- * Process 1 stays here: it reaps whoever lost its parent, and passes signals on. It holds no fd, no memory of the plan and nothing
- * that is shared with outside: whoever is root in the container can look into it. The child gets a process group of its own, in front
- * of the terminal, so that Ctrl-C reaches it once.
+ * Process 1 stays here: it reaps whoever lost its parent, and passes signals on. Whoever is root in the container can look into it, so
+ * it holds no fd, nothing of the plan or of the caller's environment, and no memory that is shared with outside. The child gets a
+ * process group of its own, in front of the terminal, so that Ctrl-C reaches it once.
  */
 OP(init) {
   sigset_t all, old;
@@ -237,6 +253,7 @@ OP(init) {
   prctl(PR_SET_NAME, "init");
   k_close_range(0, 0);
   let_go(run);
+  prctl(PR_SET_DUMPABLE, 1);
   for (;;) {
     int how, number = sigwaitinfo(&all, NULL);
     if (number != SIGCHLD && number != SIGTTIN && number != SIGTTOU && number != SIGTSTP && number > 0) kill(program, number);

@@ -55,6 +55,7 @@ const PLACES: Readonly<Partial<Record<OpName, { readonly phases: readonly Phase[
   "set-ids": { phases: ["child", "start"], why: "the executor needs its power to the end" },
   "no-new-privileges": { phases: ["child", "start"], why: "the executor needs its power to the end" },
   seccomp: { phases: ["child", "start"], why: "the executor needs every call it makes" },
+  "close-files": { phases: ["start"], why: "the steps before still need them" },
   "take-terminal": { phases: ["child", "start"], why: "the executor's stdio is its caller's" },
   "map-ids": { phases: ["parent"], why: "there must be a child, and it must be waiting" },
   "open-namespace": { phases: ["parent"], why: "there must be a child, and it must be waiting" },

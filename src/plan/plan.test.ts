@@ -5,6 +5,7 @@ import type { Placement } from "../model/placement.ts"
 import { violations } from "./check.ts"
 import { explain } from "./explain.ts"
 import { containerPlan, execPlan, undoOf } from "./plan.ts"
+import type { Plan } from "./step.ts"
 import { encode } from "./wire.ts"
 
 const v2: Host["cgroups"] = {
@@ -90,6 +91,22 @@ const placement: Placement = {
 const change = (process: Partial<Config["process"]>, linux: Partial<Config["linux"]> = {}): Config =>
   ({ ...config, process: { ...config.process, ...process }, linux: { ...config.linux, ...linux } }) as Config
 
+test("from the moment in which files are closed no step needs one, or a path", () => {
+  const after = (plan: Plan): readonly string[] => {
+    const ops = plan.steps.map(({ op }) => op)
+    return ops.slice(ops.indexOf("close-files") + 1, ops.indexOf("exec") + 1)
+  }
+  const credentials = ["bounding", "set-ids", "capabilities", "ambient"]
+  const filtered = change({ noNewPrivileges: false }, { seccomp: { defaultAction: "SCMP_ACT_ALLOW" } })
+  expect(after(containerPlan(filtered, { ...placement, init: true }, host))).toEqual([
+    "seccomp",
+    ...credentials,
+    "init",
+    "exec",
+  ])
+  expect(after(execPlan(config, placement, host, { pid: 4711, start: 5 }))).toEqual([...credentials, "exec"])
+})
+
 test("a container, from the first step to the last", () => {
   expect(explain(containerPlan(config, placement, host).steps)).toMatchInlineSnapshot(`
     "
@@ -156,6 +173,7 @@ test("a container, from the first step to the last", () => {
     start  set the umask to 0022
     start  join a new session keyring
     start  go to /
+    start  close every file but 0, 1 and 2
     start  give up all but CAP_CHOWN for ever
     start  become user 0, group 0
     start  switch on CAP_CHOWN

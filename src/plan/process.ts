@@ -3,7 +3,7 @@
  *
  *     parent   rlimits, oom score         what only the outside may raise
  *     child    a missing working directory
- *     start    session, keyring, cwd      …, then ids and capabilities (capabilities.ts), then exec
+ *     start    session, keyring, cwd, files      …, then ids and capabilities (capabilities.ts), then exec
  *
  * Whatever a program inherits and does not expect is a leak: so every limit is set, every signal is reset, every fd but
  * 0, 1 and 2 is closed at exec, and the environment is the config's alone.
@@ -216,7 +216,7 @@ export function workingDirectory({ cwd }: Process): readonly Step[] {
   ]
 }
 
-/** Phase start, while still root inside: a keyring of its own, and the working directory. */
+/** Phase start, while still root inside: a keyring of its own, the working directory, and no file besides. */
 export function place({ cwd }: Process, id: string): readonly Step[] {
   if (!cwd.startsWith("/"))
     throw new EngineError("INVALID_CONFIG", `cannot enter ${cwd}: process.cwd is an absolute path`)
@@ -236,6 +236,13 @@ export function place({ cwd }: Process, id: string): readonly Step[] {
       path: cwd,
       does: `go to ${cwd}`,
       why: "the program starts there; that it lies inside the root is checked",
+    },
+    {
+      phase: "start",
+      op: "close-files",
+      does: "close every file but 0, 1 and 2",
+      // Nor may a root that is the host's chmod what its stdin is: so of these three, too, /dev/null is the container's.
+      why: "closed by exec would be too late: the program, or its interpreter, may be named /proc/self/fd/N/../…",
     },
   ]
 }

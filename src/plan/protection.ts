@@ -25,7 +25,8 @@ export function maskSource(masked: readonly string[]): readonly Step[] {
       op: "clone-mount",
       source: "/dev/null",
       recursive: 0,
-      set: ATTR.nosuid | ATTR.noexec,
+      // Writing to a device is no writing to its file system; chmod and chown, which would change the host's own, are.
+      set: ATTR.rdonly | ATTR.nosuid | ATTR.noexec,
       clear: 0,
       propagation: PROPAGATION.private,
       gives: "null",

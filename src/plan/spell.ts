@@ -198,7 +198,7 @@ const SPELLING: Spelling = {
     `setgroups([${groups.join(", ")}])`,
     `setresgid(${gid}, ${gid}, ${gid})`,
     `setresuid(${uid}, ${uid}, ${uid})`,
-    "prctl(PR_SET_DUMPABLE, 1)",
+    "prctl(PR_SET_DUMPABLE, 0, or 1 in phase child)",
   ],
   hostname: ({ name }) => [`sethostname(${quote(name)})`],
   domainname: ({ name }) => [`setdomainname(${quote(name)})`],
@@ -221,6 +221,7 @@ const SPELLING: Spelling = {
   ],
   umask: ({ mask }) => [`umask(${octal(mask)})`],
   chdir: ({ path }) => [`chdir(${quote(path)})`, "getcwd() must lie inside the root"],
+  "close-files": () => ["close_range(3, ~0)", `dup2(open("/dev/null"), whichever of 0, 1, 2 is the host's)`],
   bounding: ({ mask }) => [`prctl(PR_CAPBSET_DROP, ${dropped(mask)})`],
   "keep-capabilities": () => ["prctl(PR_SET_KEEPCAPS, 1)"],
   capabilities: ({ effective, permitted, inheritable }) => [

@@ -132,7 +132,7 @@ export const OPS = {
   netlink: { code: 60, about: "socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first", args: { protocol: "number", messages: "bytes", fds: "fds", offsets: "numbers" } },
 
   // What a process is.
-  "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE 1 unless the process has joined others, who could then look into it", args: { uid: "number", gid: "number", groups: "numbers" } },
+  "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE: 1 in phase child of a process that has not joined others, who could then look into it; else 0, until exec", args: { uid: "number", gid: "number", groups: "numbers" } },
   hostname: { code: 71, about: "sethostname(2)", args: { name: "text" } },
   domainname: { code: 72, about: "setdomainname(2)", args: { name: "text" } },
   rlimit: { code: 73, about: "prlimit(2), of the child in phase parent, else of this process", args: { resource: "number", soft: "number", hard: "number" } },
@@ -154,12 +154,13 @@ export const OPS = {
   scheduler: { code: 89, about: "sched_setattr(2), of the child in phase parent, else of this process", args: { policy: "number", flags: "number", nice: "number", priority: "number", runtime: "number", deadline: "number", period: "number" } },
   affinity: { code: 90, about: "sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process", args: { cpus: "numbers" } },
   "make-directory": { code: 91, about: "makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it)", args: { path: "text", mode: "number", uid: "number", gid: "number" } },
+  "close-files": { code: 92, about: "close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's", args: {} },
 
   // The end of the beginning.
   hook: { code: 100, about: "runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none)", args: { path: "text", argv: "texts", env: "texts", before: "text", after: "text", timeout: "number" } },
   gate: { code: 101, about: "reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it", args: { fifo: "fd" } },
   init: { code: 102, about: "fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on", args: {} },
-  exec: { code: 103, about: "close_range(2) from 3, default signals, execve(2) of argv[0], searched in `path` (directories) if it has no slash", args: { argv: "texts", env: "texts", path: "texts" } },
+  exec: { code: 103, about: "execve(2) of argv[0], searched in `path` (directories) if it has no slash", args: { argv: "texts", env: "texts", path: "texts" } },
 } as const satisfies Record<string, Row>
 
 export type Ops = typeof OPS

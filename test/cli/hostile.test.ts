@@ -1,0 +1,83 @@
+/**
+ * A hostile root file system, a root inside who looks for a way out, and neighbours who share a volume.
+ *
+ * Every test is an attack that worked once, here or elsewhere. Where the host's root is root inside (`--userns host`) ids stop nobody,
+ * so that is where most of them are tried.
+ */
+
+import { afterAll, expect, test } from "bun:test"
+import { copyFileSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { newMachine } from "../machine.ts"
+
+const machine = newMachine()
+afterAll(() => machine[Symbol.dispose]())
+
+/** Who is root inside; each with the reason why it is a case of its own. */
+const ROOTS: readonly (readonly string[])[] = [
+  [],
+  // Nothing but capabilities and the view of files is between this root and the host's.
+  ["--userns", "host"],
+  // Without a pid namespace there are more files: the groups, to be emptied at the end.
+  ["--userns", "host", "--pid", "host"],
+]
+
+/** Descriptors that the executor could still hold when the program's name is looked up. */
+const NUMBERS = Array.from({ length: 17 }, (_, index) => index + 3)
+
+test("no program of the host can be run by way of a file that is still open (CVE-2024-21626)", () => {
+  const outside = machine.directory("outside")
+  copyFileSync("/bin/busybox", join(outside, "echo"))
+  const up = "../".repeat(12)
+  const answers = ROOTS.map((flags) =>
+    NUMBERS.map((fd) => machine.inside(...flags, `/proc/self/fd/${fd}/${up}${outside}/echo`, "escaped").stdout),
+  )
+  expect(answers.flat().filter(Boolean)).toEqual([])
+})
+
+test("nor by exec, nor as a working directory", () => {
+  const outside = machine.directory("outside")
+  copyFileSync("/bin/busybox", join(outside, "echo"))
+  const id = machine.must("run", "-d", "--rootfs", machine.rootfs, "sleep", "100").trim()
+  for (const fd of NUMBERS) {
+    expect(machine.run("exec", id, `/proc/self/fd/${fd}/${"../".repeat(12)}${outside}/echo`, "escaped").stdout).toBe("")
+    expect(machine.run("exec", "-w", `/proc/self/fd/${fd}`, id, "echo", "escaped").stdout).toBe("")
+    expect(machine.inside("-w", `/proc/self/fd/${fd}`, "echo", "escaped").stdout).toBe("")
+  }
+  machine.must("rm", "-f", id)
+})
+
+test("process 1 of --init shows nothing of the caller's environment, nor a path of the host", () => {
+  const { code, stdout } = machine.runWith(
+    { env: { SECRET: "of-the-caller" } },
+    ...["run", "--rm", "--init", "-e", "OWN=1", "--rootfs", machine.rootfs],
+    ...["sh", "-c", "cat /proc/1/environ /proc/1/cmdline | tr -d '\\0'"],
+  )
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "init" })
+})
+
+test("nor does the monitor hold the environment, as long as it lives", () => {
+  const { stdout } = machine.runWith(
+    { env: { SECRET: "of-the-caller" } },
+    ...["run", "-d", "-e", "SECRET=of-the-container", "--rootfs", machine.rootfs, "sleep", "100"],
+  )
+  const id = stdout.trim()
+  const status = readFileSync(join(machine.root, "containers", id, "status"), "utf8")
+  const monitor = /^monitor (\d+)/m.exec(status)?.[1]
+  const words = (file: string) => readFileSync(`/proc/${monitor}/${file}`, "utf8").replaceAll("\0", " ").trim()
+  expect([words("environ"), words("cmdline")]).toEqual(["", expect.not.stringContaining("of-the-")])
+  machine.must("rm", "-f", id)
+})
+
+test("the host's /dev/null stays as it is, wherever the container sees it", () => {
+  const before = statSync("/dev/null")
+  for (const path of ["/dev/stdin", "/dev/null", "/proc/timer_list", "/proc/keys"])
+    machine.inside("--userns", "host", "sh", "-c", `chmod 600 ${path}; chown 1:1 ${path}`)
+  const after = statSync("/dev/null")
+  expect([after.mode, after.uid, after.gid, after.ctimeMs]).toEqual([
+    before.mode,
+    before.uid,
+    before.gid,
+    before.ctimeMs,
+  ])
+})
