@@ -50,7 +50,7 @@ for (const [index, { title, prints }] of programs.entries())
     })
     expect(stderr).toBe("")
     expect(stdout).toBe(prints)
-  })
+  }, 60_000)
 
 test("all of them compile strictly, and so do the library's types", () => {
   const compilerOptions = {
@@ -68,4 +68,4 @@ test("all of them compile strictly, and so do the library's types", () => {
   writeFileSync(join(consumer, "tsconfig.json"), JSON.stringify({ compilerOptions }))
   const { status, stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", consumer], { encoding: "utf8" })
   expect([status, stdout]).toEqual([0, ""])
-})
+}, 60_000)
