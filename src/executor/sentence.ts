@@ -72,7 +72,7 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
     cause: "this file system cannot be shown with other owners, or is not mounted here",
     hint: "try --userns host",
   },
-  "clone-mount EPERM": { cause: "this mount already shows other owners than the disk", hint: "try --userns host" },
+  "clone-mount EPERM": { cause: "this mount may not be shown with other owners", hint: "try --userns host" },
   "clone-mount ENOENT": { cause: "the source does not exist" },
   "overlay ELOOP": {
     cause: "a directory is used twice, or lies inside another",
@@ -130,8 +130,16 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
     hint: "the engine needs CAP_BPF, or CAP_SYS_ADMIN",
   },
   "device-program ENOSYS": { cause: "this kernel has no BPF device rules (CONFIG_CGROUP_BPF)" },
+  "netlink EPERM": {
+    cause: "network interfaces may not be changed here",
+    hint: "the engine needs CAP_NET_ADMIN; --network host does without",
+  },
   "seccomp EINVAL": { cause: "the kernel does not take this filter", hint: "check --security-opt seccomp=FILE" },
   "claim ENOENT": { cause: "it was removed in the meantime" },
+  "hook ENOENT": { cause: "there is no such program, or its interpreter is missing" },
+  "hook EACCES": { cause: "it may not be executed" },
+  "hook ECANCELED": { cause: "it failed" },
+  "hook ETIMEDOUT": { cause: "it took longer than its timeout, and was killed" },
   "pivot EINVAL": { cause: "the new root is not a mount, or the old one is shared" },
   "chdir ENOENT": { cause: "the working directory does not exist in the container" },
   "chdir ENOTDIR": { cause: "the working directory is a file in the container" },
@@ -186,7 +194,12 @@ export function stepError({ index, errno, detail, does }: Failure, { ops, progra
     )
   if (ops[index] === "exec") return execError(program, errno, detail)
   const meaning = MEANING[`${ops[index]} ${name}` as keyof typeof MEANING]
-  const cause = meaning?.cause ?? errnoWords(errno)
+  const ended = name === "ECANCELED" && detail > 0
+  const cause = ended
+    ? detail > 128
+      ? `it was ended by ${signalName(detail - 128)}`
+      : `it ended with ${detail}`
+    : (meaning?.cause ?? errnoWords(errno))
   return new EngineError(
     "STEP_FAILED",
     `cannot ${does}: ${cause} (${name}, step ${index + 1} of ${ops.length})`,
