@@ -85,7 +85,6 @@ export function requireRoot({ uid }: Pick<Host, "uid">, what: string): void {
     throw new EngineError("NOT_ROOT", `cannot ${what}: this needs root, and we are uid ${uid}`, "run it with sudo")
 }
 
-/** @param name as Node spells it. */
 /** CAP_SYS_ADMIN of capabilities(7): mounts and namespaces. */
 const SYS_ADMIN = 1n << 21n
 
@@ -107,6 +106,7 @@ export function requirePower(host: Pick<Host, "uid" | "confined" | "capabilities
     throw new EngineError("HOST_LACKS", `cannot ${what}: we have no CAP_SYS_ADMIN, so we may not mount anything`, outer)
 }
 
+/** @param name as Node spells it. */
 function arch(name: string): Host["arch"] {
   if (name === "x64") return "x86_64"
   if (name === "arm64") return "aarch64"
