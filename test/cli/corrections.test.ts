@@ -6,17 +6,18 @@
  */
 
 import { afterAll, expect, test } from "bun:test"
-import { spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs"
 import { constants } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import type { EngineError } from "../../src/base/errors.ts"
 import { run } from "../../src/engine/run.ts"
 import { makeWorld, type World } from "../../src/engine/world.ts"
+import { readHost } from "../../src/host/host.ts"
 import type { PathFacts } from "../../src/model/host.ts"
 import type { Request } from "../../src/model/request.ts"
-import { EXECUTOR } from "../kernel/native.ts"
+import { EXECUTOR, newRoom, step } from "../kernel/native.ts"
 import { COMMAND, newMachine, type Result } from "../machine.ts"
 
 const machine = newMachine()
@@ -156,6 +157,45 @@ test("variables from a pipe can be read once only, so there is no second try wit
   )
   expect({ status, stdout }).toEqual({ status: 125, stdout: "" })
   expect(stderr).toContain("cannot show")
+})
+
+test("a mount that shows other owners already is known beforehand, not found out", () => {
+  using room = newRoom()
+  const point = machine.directory("shown")
+  const holder = spawn("unshare", ["--user", "sleep", "1000"])
+  const namespace = (): string => readlinkSync(`/proc/${holder.pid}/ns/user`)
+  const ours = readlinkSync("/proc/self/ns/user")
+  try {
+    for (const end = performance.now() + 20_000; namespace() === ours && performance.now() < end; ) Bun.sleepSync(10)
+    for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${holder.pid}/${map}`, "0 1500000000 65536")
+    const show = {
+      op: "clone-mount",
+      source: volume,
+      recursive: 0,
+      userns: "u",
+      set: 0,
+      clear: 0,
+      propagation: 1 << 18,
+    } as const
+    const made = room.do([
+      step("host", { op: "open", path: `/proc/${holder.pid}/ns/user`, flags: 0 }, { gives: "u" }),
+      step("host", show, { gives: "m" }),
+      step("host", { op: "attach-mount", mount: "m", target: point }),
+    ])
+    expect(made).toMatchObject({ code: 0, stdout: "" })
+    const { paths } = readHost([point, machine.base])
+    expect([paths[point]!.idmap, paths[machine.base]!.idmap]).toEqual([false, undefined])
+    expect(paths[machine.base]!.submounts).toEqual([{ path: point, filesystem: "ext4", idmap: false }])
+    // Only the plan's own warning, and both volumes: nothing had to be tried twice.
+    const { code, stderr } = machine.inside("-v", `${point}:/v`, "-v", `${point}:/w`, "true")
+    expect({ code, lines: stderr.match(/files that will show the owner nobody/g)?.length }).toEqual({
+      code: 0,
+      lines: 2,
+    })
+  } finally {
+    holder.kill("SIGKILL")
+    spawnSync("umount", [point])
+  }
 })
 
 /** The real world, but for what is said about these paths. */
