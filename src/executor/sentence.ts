@@ -149,7 +149,7 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   "take-terminal EPERM": { cause: "the terminal belongs to another session" },
 }
 /** Errnos that no plan lists in `ok`. */
-type OtherErrno = "EUSERS" | "EAGAIN" | "ESTALE" | "ERANGE"
+type OtherErrno = "EUSERS" | "EAGAIN" | "ESTALE" | "ERANGE" | "ECANCELED"
 
 /** `e_machine` of an ELF file: whom it was made for. @see elf(5), Linux include/uapi/linux/elf-em.h */
 const MACHINE: Readonly<Record<number, string>> = {
