@@ -130,6 +130,14 @@ _Noreturn static void give_up(uint32_t step, int error) {
   k_exit(!alone || plan.step[step].op != OP_EXEC ? FAILED_US : error == ENOENT ? 127 : 126);
 }
 
+/* While it carries out its steps of phase outside. False: it has failed. */
+static bool wait_for_parent(void) {
+  char word;
+  int fd;
+  unsigned count = 0;
+  return send_fds(run.socket, "o", 1, NULL, 0) == 0 && receive_fds(run.socket, &word, 1, &fd, &count) > 0;
+}
+
 _Noreturn void child(struct run *given, int socket) {
   struct handover handover = { 0 };
   int streams[] = { given->in, given->out, given->err }, fds[MOST_FDS], error = 0;
@@ -154,7 +162,8 @@ _Noreturn void child(struct run *given, int socket) {
 
   for (; i < plan.forward && plan.step[i].phase <= PHASE_START && !error; i++) {
     given->shared->failure.step = i;
-    error = carry_out(i);
+    if (plan.step[i].phase != PHASE_OUTSIDE) error = carry_out(i);
+    else if (plan.step[i - 1].phase != PHASE_OUTSIDE && !wait_for_parent()) k_exit(FAILED_US);
     if (error) give_up(i, error);
   }
   give_up(i ? i - 1 : 0, error ? error : ENOEXEC);   // after an exec there is no step
@@ -215,15 +224,18 @@ static int hand_over(void) {
   return send_fds(run.socket, &handover, sizeof handover, fds, handover.count);
 }
 
-/* Until execve closes the child's end; without a monitor, also until it waits at its gate. */
-static void await_child(void) {
+/* Until execve closes the child's end; without a monitor, also until it waits at its gate. 0, or the errno of a step of ours meanwhile. */
+static int await_child(uint32_t *step) {
   for (;;) {
     char word = 0;
-    int fd = -1;
+    int fd = -1, error = 0;
     unsigned count = 1;
-    if (receive_fds(run.socket, &word, 1, &fd, &count) <= 0) return;
+    if (receive_fds(run.socket, &word, 1, &fd, &count) <= 0) return 0;
     if (word == 't' && count) run.terminal = fd;
-    if (word == 'g' && plan.frame[HEADER_STAY].n == 0) return;
+    if (word == 'g' && plan.frame[HEADER_STAY].n == 0) return 0;
+    if (word != 'o') continue;
+    for (uint32_t i = 0; i < plan.forward && !error; i++) if (plan.step[i].phase == PHASE_OUTSIDE) error = carry_out(*step = i);
+    if (error || send_fds(run.socket, "o", 1, NULL, 0) < 0) return error;
   }
 }
 
@@ -252,10 +264,10 @@ int start(struct run *given, struct failure *failure) {
   *failure = (struct failure){ i ? i - 1 : 0, error, run.detail };
   bool cloned = run.vpid > 0;
   if (!error && cloned) {
-    if (hand_over() == 0) await_child();
+    if (hand_over() == 0) error = await_child(&i);
     uint32_t state = run.shared->state;
-    error = state == EXECUTING || state == GATED ? 0 : state == FAILED ? run.shared->failure.error : EOWNERDEAD;
-    if (error) *failure = run.shared->failure, failure->error = error;
+    if (error) *failure = (struct failure){ i, error, run.detail };
+    else if ((error = state == EXECUTING || state == GATED ? 0 : state == FAILED ? run.shared->failure.error : EOWNERDEAD)) *failure = run.shared->failure, failure->error = error;
   } else if (!error) failure->error = error = ESRCH;   // a plan without a clone
   if (error && cloned) {
     kill(run.vpid, SIGKILL);   // nobody else can have its number before we have waited for it

@@ -6,7 +6,7 @@
 #define LAST_OP 103
 #define MOST_ARGS 19
 
-enum phase { PHASE_HOST, PHASE_CLONE, PHASE_PARENT, PHASE_CHILD, PHASE_GATE, PHASE_START, PHASE_STARTED, PHASE_EXIT, PHASE_END, PHASE_UNDO };
+enum phase { PHASE_HOST, PHASE_CLONE, PHASE_PARENT, PHASE_CHILD, PHASE_OUTSIDE, PHASE_INSIDE, PHASE_GATE, PHASE_START, PHASE_STARTED, PHASE_EXIT, PHASE_END, PHASE_UNDO };
 
 enum stdio_bits { STDIO_STDIN = 1, STDIO_STDOUT = 2, STDIO_STDERR = 4, STDIO_TERMINAL = 8, STDIO_OPEN = 16, STDIO_DETACHED = 32, STDIO_SIGNALS = 64, STDIO_INHERIT = 128 };
 
@@ -75,7 +75,7 @@ enum op {
   OP_AFFINITY = 90, /* sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process */
   OP_MAKE_DIRECTORY = 91, /* makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it) */
   OP_CLOSE_FILES = 92, /* close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's */
-  OP_HOOK = 100, /* runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
+  OP_HOOK = 100, /* runs a program of the host (before leave-old-root: seen from its root) or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
   OP_GATE = 101, /* reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it */
   OP_INIT = 102, /* fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on */
   OP_EXEC = 103, /* execve(2) of argv[0], searched in `path` (directories) if it has no slash */

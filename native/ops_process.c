@@ -212,10 +212,12 @@ OP(hook) {
   pid_t hook = error || lseek(state, 0, SEEK_SET) < 0 ? -1 : k_fork();
   if (hook == 0) {
     default_signals();
+    // It is told where the bundle lies, and will look there: the host's tree is still beside the container's root until that is alone.
+    bool out = run->old_root < 0 || (fchdir(run->old_root) == 0 && chroot(".") == 0);
     // Nothing else is open when the name is looked up: see op close-files.
-    bool alone = dup2(state, 0) == 0 && (ends[1] == 3 || dup3(ends[1], 3, O_CLOEXEC) == 3) && k_close_range(4, 0) == 0;
+    bool alone = out && dup2(state, 0) == 0 && (ends[1] == 3 || dup3(ends[1], 3, O_CLOEXEC) == 3) && k_close_range(4, 0) == 0;
     if (alone) execve(T(A_HOOK_PATH), step->arg[A_HOOK_ARGV].x.v, step->arg[A_HOOK_ENV].x.v);
-    k_exit(write(3, &errno, sizeof errno) < 0);
+    k_exit(write(ends[1] > 3 && !alone ? ends[1] : 3, &errno, sizeof errno) < 0);
   }
   if (hook < 0 && !error) error = errno;
   close(state), close(ends[1]);

@@ -77,6 +77,18 @@ test("a program that cannot be executed: 126", () => {
   )
 })
 
+test("a hook that fails says how", () => {
+  const failure = { index: 0, errno: 125, does: "run the prestart hook /h" }
+  const told = { ops: ["hook"] as const, program: "sh" }
+  expect(stepError({ ...failure, detail: 3 }, told).message).toBe(
+    "cannot run the prestart hook /h: it ended with 3 (ECANCELED, step 1 of 1)",
+  )
+  expect(stepError({ ...failure, detail: 137 }, told).message).toContain(": it was ended by SIGKILL (ECANCELED")
+  expect(stepError({ ...failure, errno: 110, detail: 0 }, told).message).toContain(
+    ": it took longer than its timeout, and was killed (ETIMEDOUT",
+  )
+})
+
 test("what a plan tells survives two words of an argv", () => {
   const steps: Step[] = [
     { phase: "host", op: "mkdir", path: "/a", mode: 0o755, does: "make /a", why: "" },

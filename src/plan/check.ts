@@ -5,6 +5,7 @@
  *     host          the executor, before clone     the executor and the child, which inherits it
  *     clone         the clone: the child's pidfd   the executor
  *     parent        the executor                   the executor and the child, to whom it is handed over
+ *     outside       the executor                   the executor
  *     child …       inside                         the child alone
  *
  * These are the mistakes that a type does not catch: the order of phases, a slot that is taken before it is given, an undo for what
@@ -33,9 +34,9 @@ import {
 export const LIMITS = { wire: 8 << 20, steps: 8192, slots: 1024, list: 65536 } as const
 
 /** Phases that run in the child. All others run in the executor. */
-const INSIDE: readonly Phase[] = ["child", "gate", "start"]
+const INSIDE: readonly Phase[] = ["child", "inside", "gate", "start"]
 /** Phases that may leave something on the host: nothing of `host` … `started` outlives the container without an undo. */
-const LEAVES: readonly Phase[] = ["host", "parent", "started"]
+const LEAVES: readonly Phase[] = ["host", "parent", "outside", "started"]
 
 /** Ops that make sense in some phases only, and why. Every other op may stand wherever its paths mean what they say. */
 const PLACES: Readonly<Partial<Record<OpName, { readonly phases: readonly Phase[]; readonly why: string }>>> = {
@@ -44,7 +45,7 @@ const PLACES: Readonly<Partial<Record<OpName, { readonly phases: readonly Phase[
   exec: { phases: ["start"], why: "there is nothing of us after it" },
   init: { phases: ["start"], why: "it leaves a process 1 behind" },
   pivot: { phases: ["child"], why: "the executor must keep the host's root" },
-  "leave-old-root": { phases: ["child"], why: "the executor must keep the host's root" },
+  "leave-old-root": { phases: ["child", "inside"], why: "the executor must keep the host's root" },
   chroot: { phases: ["child"], why: "the executor must keep the host's root" },
   hostname: { phases: ["child", "start"], why: "the executor's is the host's" },
   domainname: { phases: ["child", "start"], why: "the executor's is the host's" },
@@ -135,7 +136,8 @@ function order(steps: readonly Step[]): readonly string[] {
 /** Whether a step of phase `taker` sees the fd that a step of phase `giver` got. */
 function sees(giver: Phase, taker: Phase): boolean {
   if (INSIDE.includes(giver)) return INSIDE.includes(taker)
-  return giver !== "clone" || !INSIDE.includes(taker)
+  // What is got once the child is on its way is not handed over any more.
+  return (giver !== "clone" && giver !== "outside") || !INSIDE.includes(taker)
 }
 
 function slots(steps: readonly Step[]): readonly string[] {

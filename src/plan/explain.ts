@@ -19,6 +19,8 @@ export const PHASE_IS: Readonly<Record<Phase, string>> = {
   clone: "the one call that makes it",
   parent: "the executor, while the new process waits",
   child: "inside, while the executor waits",
+  outside: "the executor, while the container's mounts are there and its root is not yet alone",
+  inside: "inside again",
   gate: "inside: all is ready, and waits to be started",
   start: "inside: the last things before it becomes the program",
   started: "the executor, once the program runs",

@@ -63,20 +63,21 @@ const ANYWHERE = "/proc"
 /**
  * Phase child: the mount in slot "root" becomes /. The old root stays mounted beside it until `leaveOldRoot`: proc and sysfs can
  * only be mounted while it is. On top of it, where pivot_root(".", ".") would lay it, `..` of a hostile link would lead into it.
+ * @param at where hooks will look for it. It is found while we still have the ids of the host's root: others may not get there.
  */
-export const enterRoot: readonly Step[] = [
+export const enterRoot = (at = ANYWHERE): readonly Step[] => [
   {
     phase: "child",
     op: "attach-mount",
     mount: "root",
-    target: ANYWHERE,
-    does: `attach the root file system at ${ANYWHERE}`,
+    target: at,
+    does: `attach the root file system at ${at}`,
     why: "a detached mount can become the root only after it lies somewhere",
   },
   {
     phase: "child",
     op: "pivot",
-    target: ANYWHERE,
+    target: at,
     does: "make it the root of this process",
     why: "every path and every link is now resolved inside it, whoever has made them",
   },

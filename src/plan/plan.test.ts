@@ -154,10 +154,10 @@ test("a container, from the first step to the last", () => {
     parent put that view at /s/containers/c1/lower      ($layers)
     parent stack /rootfs and a writable directory       (/s/containers/c1/lower) → $root
     parent go back to the host's mount namespace        (\${host mounts})
-    child  become root of the user namespace
     child  stop telling the host about our mounts
     child  attach the root file system at /proc         ($root)
     child  make it the root of this process
+    child  become root of the user namespace
     child  make sure /proc exists
     child  mount proc on /proc
     child  make sure /dev exists
@@ -294,6 +294,29 @@ test("the undo of a failure takes everything back, newest first; at the exit, wh
     "give back /s/names/box",
     "remove /s/containers/c1",
   ])
+})
+
+test("hooks find the root where the bundle says, with all mounts; what hides and what is read-only comes after them", () => {
+  const hook = [{ path: "/h" }]
+  const hooked = { ...config, hooks: { prestart: hook, createContainer: hook, poststop: hook } }
+  const { steps } = containerPlan(hooked, { ...placement, rootfs: { kind: "directory", path: "/b/rootfs" } }, host)
+  const told = steps.flatMap(({ phase, does }) =>
+    /hook|attach the root|become root|hide|old root|tree go|mount proc/.test(does) ? [`${phase}: ${does}`] : [],
+  )
+  expect(told).toMatchInlineSnapshot(`
+    [
+      "child: attach the root file system at /b/rootfs",
+      "child: become root of the user namespace",
+      "child: mount proc on /proc",
+      "outside: run the prestart hook /h",
+      "inside: run the createContainer hook /h",
+      "inside: hide /proc/kcore",
+      "inside: let the host's file tree go",
+      "end: run the poststop hook /h",
+    ]
+  `)
+  expect(steps[0]).toMatchObject({ op: "claim", undo: { op: "hook", when: "failure" } })
+  expect(violations(containerPlan(hooked, placement, host))).toEqual([])
 })
 
 const refused: readonly (readonly [string, Config])[] = [

@@ -5,6 +5,8 @@
  *     clone    one call
  *     parent   ids · the root file system · volumes · cgroup v1 · rlimits
  *     child    root of its namespace · the new root and all mounts · names, network, sysctls · terminal · protection
+ *     outside  (OCI door only) hooks of the host, while all mounts are there and nothing is hidden yet
+ *     inside   (with such hooks only) hooks of the container; then what child ends with otherwise: protection, the new root alone
  *     gate     (OCI door only) wait for `start`
  *     start    session · place · seccomp and credentials · exec
  *     exit     what is worth knowing when it is over; then the undos in reverse; then, with --rm, the end
@@ -28,7 +30,7 @@ import { claims, removal } from "./claims.ts"
 import { deviceRules } from "./device-rules.ts"
 import { deviceTree } from "./devices.ts"
 import { makeGate, waitAtGate } from "./gate.ts"
-import { hooks } from "./hooks.ts"
+import { hooks, lastHooks, lookInto } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
 import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
@@ -112,7 +114,18 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   const program = programSteps(process, linux, host, placement, terminal !== undefined, extras.seccomp)
   const life = { id: placement.id, bundle }
 
+  const looked = lookInto(config)
+  const { rootfs } = placement
+  const alone: readonly Step[] = [
+    ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
+    ...placed.late,
+    ...finishRoot(config),
+    leaveOldRoot,
+    ...shareRoot(config),
+  ]
+
   const steps: readonly Step[] = [
+    ...lastHooks(config, life, placement.directory),
     ...claims(placement),
     ...(terminal ? consoleSocket(terminal) : []),
     ...(placement.gate ? makeGate(placement.runDirectory) : []),
@@ -132,15 +145,12 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...of(group, "parent"),
     ...limits(process),
     ...manners(process, linux.personality).filter(({ phase }) => phase === "parent"),
-    ...hooks("prestart", config, life),
-    ...hooks("createRuntime", config, life),
 
     ...of(group, "child"),
-    ...(isolated(list, "user") ? [becomeRoot] : []),
     isolateMounts,
+    ...enterRoot(looked && rootfs.kind === "directory" && rootfs.path !== "/" ? rootfs.path : undefined),
+    ...(isolated(list, "user") ? [becomeRoot] : []),
     ...laterNamespaces(list, { startsInCgroup }),
-    ...hooks("createContainer", config, life),
-    ...enterRoot,
     ...placed.child,
     ...devices.child,
     ...names(config),
@@ -148,11 +158,13 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...(fresh("network") ? [loopback] : []),
     ...sysctls(linux),
     ...(terminal ? openTerminal(terminal) : []),
-    ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
-    ...placed.late,
-    ...finishRoot(config),
-    leaveOldRoot,
-    ...shareRoot(config),
+    ...(looked ? [] : alone),
+
+    ...hooks("prestart", config, life),
+    ...hooks("createRuntime", config, life),
+
+    ...hooks("createContainer", config, life),
+    ...(looked ? alone.map((step): Step => ({ ...step, phase: "inside" })) : []),
 
     ...(placement.gate ? [waitAtGate] : []),
 

@@ -22,13 +22,15 @@
  * - `clone`: exactly one step, the `clone`.
  * - `parent`: the executor, while the child waits.
  * - `child`: inside, while the executor waits. Paths are resolved inside the root once `pivot` has run.
+ * - `outside`: the executor, while the child waits with all its mounts in place, its root not yet alone: hooks of the host. Absent: nobody waits.
+ * - `inside`: the child goes on: hooks again, and what must come after them.
  * - `gate`: inside: waits for `start` (create/start of the OCI runtime door). Absent: nothing waits.
  * - `start`: inside: hooks, credentials, seccomp, exec. The last step is `exec`.
  * - `started`: the executor, once the program runs.
  * - `exit`: the executor, when process 1 is gone, before the undos of all other steps run in reverse.
  * - `end`: the executor, after the undos: what remains of a container that is to leave nothing (`--rm`). It ends with the first step that fails and must not.
  */
-export const PHASES = ["host", "clone", "parent", "child", "gate", "start", "started", "exit", "end"] as const
+export const PHASES = ["host", "clone", "parent", "child", "outside", "inside", "gate", "start", "started", "exit", "end"] as const
 export type Phase = (typeof PHASES)[number]
 
 /**
@@ -157,7 +159,7 @@ export const OPS = {
   "close-files": { code: 92, about: "close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's", args: {} },
 
   // The end of the beginning.
-  hook: { code: 100, about: "runs a program of the host or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none)", args: { path: "text", argv: "texts", env: "texts", before: "text", after: "text", timeout: "number" } },
+  hook: { code: 100, about: "runs a program of the host (before leave-old-root: seen from its root) or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none)", args: { path: "text", argv: "texts", env: "texts", before: "text", after: "text", timeout: "number" } },
   gate: { code: 101, about: "reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it", args: { fifo: "fd" } },
   init: { code: 102, about: "fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on", args: {} },
   exec: { code: 103, about: "execve(2) of argv[0], searched in `path` (directories) if it has no slash", args: { argv: "texts", env: "texts", path: "texts" } },

@@ -95,6 +95,8 @@ export interface How {
   readonly host?: Partial<Host>
   /** Called while the container runs; only with `stay: none`. */
   readonly meanwhile?: (pid: number, id: string) => void
+  /** Called while it waits at its gate. */
+  readonly created?: () => void
   /** The test itself has something mounted below the bundle. */
   readonly mounted?: boolean
 }
@@ -188,9 +190,10 @@ export function newBundle(): Bundle {
       .split("\n")
       .flatMap((line) => parseReport(line) ?? [])
     const started = reports.find(({ kind }) => kind === "started")
+    let wrong: unknown
     if (stay === "none" && started?.kind === "started") {
+      how.created?.()
       if (how.placement?.gate) writeFileSync(path(`${id}-run`, "gate"), "x")
-      let wrong: unknown
       try {
         meanwhile?.(started.pid, id)
       } catch (error) {
@@ -205,8 +208,7 @@ export function newBundle(): Bundle {
       const undo = { frame: { ...frame, report: 1, failed: [] }, steps, warnings: [] }
       const { stdout, stderr } = spawnSync(EXECUTOR, ["do"], { input: encode(undo) })
       const complaint = /^(warning|failed) .*/m.exec(stdout.toString())?.[0] ?? stderr.toString()
-      if (wrong) throw wrong
-      if (complaint !== "") throw new Error(`delete says: ${complaint}`)
+      if (complaint !== "") wrong ??= new Error(`delete says: ${complaint}`)
     }
     const failed = reports.find(({ kind }) => kind === "failed")
     const life: Life = {
@@ -220,6 +222,7 @@ export function newBundle(): Bundle {
       ...(failed?.kind === "failed" && { failed: stepError(failed, toldOf(made)).message }),
     }
     for (const name of ["in", "stdout", "stderr", "report", "wire"]) rmSync(out(name), { force: true })
+    if (wrong) throw wrong
     const mine = how.mounted ?? bindsBelow(config)
     const left = traces().filter((trace) => !(mine && trace.startsWith("mount ")))
     if (left.length > 0) throw new Error(`left behind by ${id}:\n${left.join("\n")}`)

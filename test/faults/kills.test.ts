@@ -102,8 +102,8 @@ async function killed(given: Request, change: (plan: Plan) => Plan, whom: keyof 
 
 const { plan } = await preview(world, request)
 const { steps } = plan
-const SET_UP: readonly Phase[] = ["host", "clone", "parent", "child", "gate", "start"]
-const INSIDE: readonly Phase[] = ["child", "gate", "start"]
+const SET_UP: readonly Phase[] = ["host", "clone", "parent", "child", "outside", "inside", "gate", "start"]
+const INSIDE: readonly Phase[] = ["child", "inside", "gate", "start"]
 const title = ({ phase, does }: Pick<Step, "phase" | "does">, index: number): string =>
   `step ${index + 1}, ${phase}: ${anonymous(does, machine)}`
 
