@@ -37,6 +37,7 @@ check(
 )
 check({ labels: { a: 1 } }, "labels.a is not a text")
 check({ labels: { "a\0": "b" } }, `labels["a\\u0000"] holds a NUL byte`)
+check({ memorybytes: 64 }, 'there is no field "memorybytes"')
 check({ seccomp: "default" }, "seccomp is not an object")
 check({ seccomp: { path: "/x" } }, "seccomp.json is missing")
 check({ stopTimeoutSeconds: -2 }, "stopTimeoutSeconds is not a whole number from -1 to 2147483647")

@@ -9,106 +9,108 @@
 
 import { EngineError } from "../base/errors.ts"
 import type { ExecRequest, Request } from "../model/request.ts"
-import { decimal, flag, list, map, mismatch, record, type Shape, text, whole, word } from "../model/shape.ts"
+import { decimal, flag, list, map, mismatch, record, type Shape, shown, text, whole, word } from "../model/shape.ts"
 
 const number = whole(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
 const texts = list(text)
 const textMap = map(text)
 
-const REQUEST: Shape = record(
-  {
-    rootfs: text,
-    args: texts,
-    name: text,
-    hostname: text,
-    domainname: text,
-    entrypoint: text,
-    env: texts,
-    labels: textMap,
-    mounts: list(
-      record(
-        {
-          kind: word("bind", "tmpfs"),
-          source: text,
-          target: text,
-          readOnly: flag,
-          propagation: text,
-          recursive: flag,
-          createSource: flag,
-          sizeBytes: number,
-          mode: number,
-          options: texts,
-        },
-        ["kind", "target"],
-      ),
+const FIELDS: Readonly<Record<string, Shape>> = {
+  rootfs: text,
+  args: texts,
+  name: text,
+  hostname: text,
+  domainname: text,
+  entrypoint: text,
+  env: texts,
+  labels: textMap,
+  mounts: list(
+    record(
+      {
+        kind: word("bind", "tmpfs"),
+        source: text,
+        target: text,
+        readOnly: flag,
+        propagation: text,
+        recursive: flag,
+        createSource: flag,
+        sizeBytes: number,
+        mode: number,
+        options: texts,
+      },
+      ["kind", "target"],
     ),
-    readOnly: flag,
-    workdir: text,
-    user: text,
-    groupAdd: texts,
-    memoryBytes: number,
-    memorySwapBytes: number,
-    memoryReservationBytes: number,
-    cpus: decimal,
-    cpuShares: number,
-    cpuQuotaUs: number,
-    cpuPeriodUs: number,
-    cpusetCpus: text,
-    cpusetMems: text,
-    pidsLimit: number,
-    shmBytes: number,
-    ulimits: list(record({ name: text, soft: number, hard: number }, ["name", "soft", "hard"])),
-    capAdd: texts,
-    capDrop: texts,
-    noNewPrivileges: flag,
-    privileged: flag,
-    userns: word("host"),
-    pid: word("host"),
-    ipc: word("host", "private", "none", "shareable"),
-    uts: word("host"),
-    cgroupns: word("host", "private"),
-    network: word("none", "host"),
-    devices: list(record({ host: text, container: text, access: text }, ["host", "container", "access"])),
-    deviceRules: texts,
-    sysctls: textMap,
-    init: flag,
-    remove: flag,
-    stopSignal: text,
-    stopTimeoutSeconds: whole(-1, 0x7fffffff),
-    log: record({ driver: word("json-file", "none"), maxBytes: number, maxFiles: number }, ["driver"]),
-    cgroupParent: text,
-    addHosts: list(record({ name: text, address: text }, ["name", "address"])),
-    dns: texts,
-    dnsSearch: texts,
-    dnsOptions: texts,
-    tty: flag,
-    interactive: flag,
-    detached: flag,
-    attach: list(word("stdin", "stdout", "stderr")),
-    detachKeys: text,
-    signalProxy: flag,
-    annotations: textMap,
-    oomScoreAdj: whole(-1000, 1000),
-  },
-  ["rootfs", "args"],
-)
+  ),
+  readOnly: flag,
+  workdir: text,
+  user: text,
+  groupAdd: texts,
+  memoryBytes: number,
+  memorySwapBytes: number,
+  memoryReservationBytes: number,
+  cpus: decimal,
+  cpuShares: number,
+  cpuQuotaUs: number,
+  cpuPeriodUs: number,
+  cpusetCpus: text,
+  cpusetMems: text,
+  pidsLimit: number,
+  shmBytes: number,
+  ulimits: list(record({ name: text, soft: number, hard: number }, ["name", "soft", "hard"])),
+  capAdd: texts,
+  capDrop: texts,
+  noNewPrivileges: flag,
+  privileged: flag,
+  userns: word("host"),
+  pid: word("host"),
+  ipc: word("host", "private", "none", "shareable"),
+  uts: word("host"),
+  cgroupns: word("host", "private"),
+  network: word("none", "host"),
+  devices: list(record({ host: text, container: text, access: text }, ["host", "container", "access"])),
+  deviceRules: texts,
+  sysctls: textMap,
+  init: flag,
+  remove: flag,
+  stopSignal: text,
+  stopTimeoutSeconds: whole(-1, 0x7fffffff),
+  log: record({ driver: word("json-file", "none"), maxBytes: number, maxFiles: number }, ["driver"]),
+  cgroupParent: text,
+  addHosts: list(record({ name: text, address: text }, ["name", "address"])),
+  dns: texts,
+  dnsSearch: texts,
+  dnsOptions: texts,
+  tty: flag,
+  interactive: flag,
+  detached: flag,
+  attach: list(word("stdin", "stdout", "stderr")),
+  detachKeys: text,
+  signalProxy: flag,
+  annotations: textMap,
+  oomScoreAdj: whole(-1000, 1000),
+}
+const REQUEST = record(FIELDS, ["rootfs", "args"])
 /** A record or a word: the one field with two kinds. */
 const POLICY = record({ json: text, path: text }, ["json", "path"])
 
-const EXEC: Shape = record(
-  {
-    args: list(text, 1),
-    env: texts,
-    workdir: text,
-    user: text,
-    privileged: flag,
-    tty: flag,
-    interactive: flag,
-    detached: flag,
-    detachKeys: text,
-  },
-  ["args"],
-)
+const EXEC_FIELDS: Readonly<Record<string, Shape>> = {
+  args: list(text, 1),
+  env: texts,
+  workdir: text,
+  user: text,
+  privileged: flag,
+  tty: flag,
+  interactive: flag,
+  detached: flag,
+  detachKeys: text,
+}
+const EXEC = record(EXEC_FIELDS, ["args"])
+
+/** A name that no field has: a limit that is misspelt would limit nothing, and nobody would know. */
+function unknown(fields: object, given: object): string | undefined {
+  const name = Object.entries(given).find(([key, value]) => value !== undefined && !Object.hasOwn(fields, key))?.[0]
+  return name === undefined ? undefined : `there is no field ${shown(name)}`
+}
 
 /** @throws {EngineError} `INVALID_VALUE`, naming the field. */
 export function checkRequest(request: Request): void {
@@ -118,12 +120,13 @@ export function checkRequest(request: Request): void {
     request.mounts?.flatMap((mount, index) =>
       mount.kind === "bind" && mount.source === undefined ? [`mounts[${index}].source is missing`] : [],
     )[0] ??
-    (policy === undefined || policy === "unconfined" ? undefined : mismatch(POLICY, policy, "seccomp"))
+    (policy === undefined || policy === "unconfined" ? undefined : mismatch(POLICY, policy, "seccomp")) ??
+    unknown({ ...FIELDS, seccomp: POLICY }, request)
   if (wrong) throw new EngineError("INVALID_VALUE", `cannot make a container: ${wrong}`)
 }
 
 /** @throws {EngineError} `INVALID_VALUE`, naming the field. */
 export function checkExec(request: ExecRequest): void {
-  const wrong = mismatch(EXEC, request)
+  const wrong = mismatch(EXEC, request) ?? unknown(EXEC_FIELDS, request)
   if (wrong) throw new EngineError("INVALID_VALUE", `cannot run another program: ${wrong}`)
 }

@@ -66,6 +66,9 @@ const any = (value: unknown) => value as never
 async function logOf(options: object): Promise<void> {
   for await (const _ of engine.logs("x", options)) assert.fail("a line of no container")
 }
+wrong('cannot make a container: there is no field "memorybytes"', () =>
+  engine.run({ ...request("true"), ...{ memorybytes: 1 } }),
+)
 wrong("cannot make a container: rootfs is missing", () => engine.run({ ...request("true"), rootfs: any(undefined) }))
 wrong("cannot find a container: its name or id is not a text", () => engine.inspect(any(null)))
 wrong("cannot stop a container: graceMs is not a number", () => engine.stop("x", { graceMs: Number.NaN }))
