@@ -6,15 +6,15 @@
  * Ours includes what a runtime leaves to an engine: flags, a record, an overlay, ids of its own, a log, a monitor.
  */
 
-import { join } from "node:path"
-import { contest, Ground, hideHybrid } from "./lib/contest.ts"
+import { newMachine } from "../test/machine.ts"
+import { bundleOf, contest, hideHybrid, ours } from "./lib/contest.ts"
 
 hideHybrid()
-using ground = new Ground(["/bin/true"])
-const { base, bundle, rootfs } = ground
+using machine = newMachine()
+const bundle = bundleOf(machine, ["/bin/true"])
 contest("run --rm of /bin/true", Number(process.argv[2] ?? 60), {
-  minicontainer: [...ground.ours, "run", "--rm", "--rootfs", rootfs, "/bin/true"],
-  runc: ["runc", "--root", join(base, "runc"), "run", "--bundle", bundle, "bench"],
-  crun: ["crun", "--root", join(base, "crun"), "run", "--bundle", bundle, "bench"],
+  minicontainer: [...ours(machine), "run", "--rm", "--rootfs", machine.rootfs, "/bin/true"],
+  runc: ["runc", "--root", machine.directory("runc"), "run", "--bundle", bundle, "bench"],
+  crun: ["crun", "--root", machine.directory("crun"), "run", "--bundle", bundle, "bench"],
   unshare: ["unshare", "-mpnuif", "/bin/true"],
 })

@@ -6,10 +6,11 @@
  * The best says what the work takes, the median what a machine with other work makes of it.
  */
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Machine } from "../../test/machine.ts"
 
-export const command = join(import.meta.dir, "../../dist/minicontainer")
+const command = join(import.meta.dir, "../../dist/minicontainer")
 
 /** Rounds before the first that counts: caches, and our executor extracted. */
 const WARM_UP = 5
@@ -28,34 +29,19 @@ export function hideHybrid(): void {
   process.exit(again.exitCode)
 }
 
-/** A directory of its own, with a root file system of one static file, and an OCI bundle of it for runc and crun. */
-export class Ground {
-  readonly base = mkdtempSync("/var/tmp/mctest-bench-")
-  readonly rootfs = join(this.base, "rootfs")
-  readonly bundle = join(this.base, "bundle")
+/** Our argv up to the command's name, for state that goes with the machine, its cgroups too. */
+export const ours = ({ root, runRoot }: Machine): readonly string[] => [command, "--root", root, "--run-root", runRoot]
 
-  constructor(args: readonly string[]) {
-    for (const directory of ["bin", "proc", "sys", "dev", "etc", "tmp"])
-      mkdirSync(join(this.rootfs, directory), { recursive: true })
-    cpSync("/bin/busybox", join(this.rootfs, "bin/busybox"))
-    for (const name of ["sh", "sleep", "true"]) symlinkSync("busybox", join(this.rootfs, "bin", name))
-    mkdirSync(this.bundle)
-    const spec = Bun.spawnSync(["runc", "spec", "--bundle", this.bundle])
-    if (spec.exitCode !== 0) throw new Error(`runc spec: ${spec.stderr}`)
-    const path = join(this.bundle, "config.json")
-    // What `runc spec` writes, with the program changed and no terminal.
-    const config = require(path)
-    config.process = { ...config.process, terminal: false, args }
-    config.root = { path: this.rootfs, readonly: false }
-    writeFileSync(path, JSON.stringify(config))
-  }
-  /** Our argv up to the command's name. */
-  get ours(): readonly string[] {
-    return [command, "--root", join(this.base, "state"), "--run-root", join(this.base, "run")]
-  }
-  [Symbol.dispose](): void {
-    rmSync(this.base, { recursive: true, force: true })
-  }
+/** An OCI bundle of the machine's root file system, for runc and crun: what `runc spec` writes, without a terminal. */
+export function bundleOf(machine: Machine, args: readonly string[]): string {
+  const bundle = machine.directory("bundle")
+  must(["runc", "spec", "--bundle", bundle])
+  const path = join(bundle, "config.json")
+  const config = JSON.parse(readFileSync(path, "utf8"))
+  config.process = { ...config.process, terminal: false, args }
+  config.root = { path: machine.rootfs, readonly: false }
+  writeFileSync(path, JSON.stringify(config))
+  return bundle
 }
 
 /** @returns what it printed. @throws if it does not end with 0. */
