@@ -30,7 +30,7 @@ export function pageHelp(page: Description<Flags>): string {
     section("Also:", also.length > 0 ? [`  ${also.map((name) => `${NAME} ${name}`).join(", ")}`] : []),
     section("Options:", flagLines(page.options)),
     section(
-      "Options of Docker that are refused, with the reason:",
+      "Options of Docker that are not here, each of which says why:",
       indented(refused.map(([name]) => `--${name}`).join(" ")),
     ),
   ])
