@@ -7,18 +7,24 @@
 #ifndef KERNEL_H
 #define KERNEL_H
 
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-/* openat2(2) */
+/*
+ * openat2(2). EAGAIN: while a `..` was resolved inside a root, something was renamed or mounted, anywhere on this machine; which
+ * anybody, in any container, can do without end.
+ */
 struct open_how_ { uint64_t flags, mode, resolve; };
 enum { IN_ROOT = 0x10, BENEATH = 0x08, NO_SYMLINKS = 0x04, NO_MAGICLINKS = 0x02, NO_XDEV = 0x01 };
 static inline int k_openat2(int at, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
   struct open_how_ how = { flags, mode, resolve };
-  return (int)syscall(SYS_openat2, at, path, &how, sizeof how);
+  int fd = -1;
+  for (int tries = 0; tries < 10000 && (fd = (int)syscall(SYS_openat2, at, path, &how, sizeof how)) < 0 && errno == EAGAIN; tries++) continue;
+  return fd;
 }
 
 /* clone3(2). In the child nothing of the C library may be used that knows its own pid: raise, abort, fork. */

@@ -38,6 +38,9 @@ int make_at(int at, const char *name, mode_t mode, dev_t device, uint64_t uid, u
 int make_path(const struct run *run, const char *path, mode_t mode, uint64_t uid, uint64_t gid);
 int remove_tree(int parent, const char *name);
 
+/* seal.c */
+int seal(char **argv);                                                         /* runs this program again so that nobody can write to it; 0: it is so already, -1: it cannot be */
+
 /* executor.c */
 _Noreturn void child(struct run *run, int socket);
 void executing(struct run *run);                                               /* execve comes next; what it replaces can tell no more */
