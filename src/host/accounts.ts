@@ -1,11 +1,11 @@
 /**
  * The accounts of a root file system: its /etc/passwd and /etc/group, read without following any link.
  *
- *     ROOT ──O_PATH──▶ fd ── /proc/self/fd/N/etc ──O_PATH, O_NOFOLLOW──▶ fd ── /proc/self/fd/N/passwd ──O_NOFOLLOW──▶ text
+ *     ROOT ──O_PATH──▶ fd ── /proc/self/fd/N/etc ──O_PATH, O_NOFOLLOW──▶ fd ── …/passwd ──O_PATH, O_NOFOLLOW──▶ fd, a file? ──▶ text
  *
  * A root file system may be hostile: its `etc` could be a link to the host's. So each component is opened by itself, below the fd of
- * the one before, and none may be a link; what is opened must be a plain file of a sane size. Whatever else is
- * there counts as missing: then names cannot be looked up, and numbers still work.
+ * the one before, and none may be a link; what is read must be a plain file of a sane size, and is asked before it is opened: to open
+ * a device is to do something to it. Whatever else is there counts as missing: then names cannot be looked up, and numbers still work.
  *
  * Read on: spec/accounts.ts, which understands the texts. Linux man-pages open(2), "O_NOFOLLOW".
  */
@@ -35,12 +35,10 @@ function readBelow(root: string, parts: readonly string[]): string | undefined {
     let at = open(root, O_PATH | constants.O_DIRECTORY)
     for (const part of parts.slice(0, -1))
       at = open(`/proc/self/fd/${at}/${part}`, O_PATH | constants.O_NOFOLLOW | constants.O_DIRECTORY)
-    const file = open(
-      `/proc/self/fd/${at}/${parts.at(-1)}`,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
-    )
-    const { size } = fstatSync(file)
-    if (!fstatSync(file).isFile() || size > MOST_BYTES) return undefined
+    const found = open(`/proc/self/fd/${at}/${parts.at(-1)}`, O_PATH | constants.O_NOFOLLOW)
+    const about = fstatSync(found)
+    if (!about.isFile() || about.size > MOST_BYTES) return undefined
+    const file = open(`/proc/self/fd/${found}`, constants.O_RDONLY)
     const bytes = Buffer.alloc(MOST_BYTES)
     return bytes.toString("utf8", 0, readSync(file, bytes, 0, MOST_BYTES, 0))
   } catch {

@@ -77,10 +77,11 @@ int main(int argc, char **argv)
   int process = (int)syscall(SYS_pidfd_open, child, 0);
   listener = (int)syscall(SYS_pidfd_getfd, process, number, 0);
   if (listener < 0 || write(ends[0], "", 1) != 1) { perror("listener"); return 3; }
-  for (struct pollfd polled = { listener, POLLIN, 0 }; poll(&polled, 1, -1) >= 0 || errno == EINTR;) {
+  // Until our child ends: only later kernels hang up before it is waited for.
+  for (struct pollfd polled[] = { { listener, POLLIN, 0 }, { process, POLLIN, 0 } }; poll(polled, 2, -1) >= 0 || errno == EINTR;) {
     struct seccomp_notif call = { 0 };
-    if (polled.revents & POLLHUP) break;   // nobody is left whom the filter holds
-    if (!(polled.revents & POLLIN) || ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) continue;
+    if (polled[1].revents) break;
+    if (!(polled[0].revents & POLLIN) || ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) continue;
     struct seccomp_notif_resp answer = { .id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
     if (refused(what, &call)) answer.flags = 0, answer.error = -atoi(argv[2]);
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
