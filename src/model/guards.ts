@@ -263,7 +263,8 @@ const linux = record({
   }),
 })
 
-const CONFIG: Shape = record(
+/** All that version 1.2 of the specification has for Linux. */
+export const CONFIG: Shape = record(
   {
     ociVersion: form(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/, "a version like 1.2.0"),
     process: processFields,

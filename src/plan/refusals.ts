@@ -156,7 +156,9 @@ const INVALID: readonly Row[] = [
     is: "contradicts hostname",
   },
   {
-    found: when("linux.seccomp.listenerMetadata", ({ linux }) => linux?.seccomp?.listenerMetadata),
+    found: when("linux.seccomp.listenerMetadata", ({ linux }) => {
+      return linux?.seccomp?.listenerMetadata && !linux.seccomp.listenerPath
+    }),
     is: "needs linux.seccomp.listenerPath",
   },
   {

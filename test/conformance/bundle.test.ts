@@ -58,7 +58,7 @@ describe("what other tools write", () => {
       `${hostname()}\n65535\nread-only\nfirst\n`,
     ],
     ["podman-userns", "process.selinuxLabel is not supported", here, "box\n1000\nread-only\nfirst\n"],
-    ["every-field", "linux.seccomp.listenerMetadata needs linux.seccomp.listenerPath", (config) => config, ""],
+    ["every-field", "vm is not for containers of this kernel", (config) => config, ""],
   ]
   test("all of them are here", () =>
     expect(readdirSync(join(import.meta.dirname, "configs")).sort()).toEqual(
