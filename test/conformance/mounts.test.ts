@@ -207,7 +207,9 @@ describe("new file systems", () => {
     expect(existsSync(`${upper}/new`)).toBe(true)
   })
   test("proc of the pid namespace, sysfs of the network namespace, message queues", () =>
-    expect(sees({}, "ls /proc | grep -c '^[0-9]'; ls /sys/class/net; ls /dev/mqueue")).toBe("3\nlo\n"))
+    expect(sees({}, "[ $(ls /proc | grep -c '^[0-9]') -lt 9 ] && echo few; ls /sys/class/net; ls /dev/mqueue")).toBe(
+      "few\nlo\n",
+    ))
   test("the cgroups, from the container's own group on", () => {
     const group: Partial<Linux> = { namespaces: [...(plain().linux?.namespaces ?? []), { type: "cgroup" }] }
     expect(sees({ linux: group }, "cut -d: -f3 /proc/self/cgroup | sort -u")).toContain("/\n")
