@@ -73,14 +73,15 @@ const security = ({ seccomp, lsm, userNamespaces, kernel }: Host): readonly stri
 const SYS_RESOURCE = 1n << 24n
 
 function warnings(host: Host): readonly string[] {
-  const { mode, controllers } = host.cgroups
+  const { mode, controllers, why } = host.cgroups
   const missing = [...new Set(Object.values(LIMITS))].filter((name) => !(name in controllers))
   return [
     ...(mode === "none"
-      ? ["no cgroup file system can be written: containers run without limits"]
+      ? [`no cgroups can be made${why === undefined ? "" : `, because ${why}`}: containers run without limits`]
       : missing.length > 0
         ? [`without the cgroup controllers ${missing.join(", ")}: what they limit cannot be limited`]
         : []),
+    ...(host.confined ? ["we are in a user namespace, whose root has not the power to run containers"] : []),
     ...(host.userNamespaces ? [] : ["user namespaces are switched off: containers run with the host's ids"]),
     ...(canShiftLayers(host.kernel)
       ? []

@@ -115,7 +115,12 @@ test("facts of a mount: its flags, and what is mounted below it", () => {
   try {
     mkdirSync(join(point, "below"))
     execFileSync("mount", ["-t", "tmpfs", "mc-test", join(point, "below")])
-    const { paths } = readHost([point, dir])
+    symlinkSync("a mount", join(dir, "link to it"))
+    const { paths } = readHost([point, dir, join(dir, "link to it"), `${dir}/`, "/"])
+    const below = (path: string) => paths[path]!.submounts?.map((one) => one.path)
+    expect(below(join(dir, "link to it"))).toEqual([join(dir, "link to it/below")])
+    expect(below(`${dir}/`)).toEqual([point, join(point, "below")])
+    expect(below("/")).toContain("/proc")
     expect(paths[point]).toMatchObject({
       filesystem: "tmpfs",
       locked: 0x2 | 0x8 | 0x10,

@@ -42,11 +42,15 @@ export function pathFacts(path: string, mounts: readonly MountInfo[]): PathFacts
       if (missing) return { kind: "missing", ...held, mode: 0, uid: 0, gid: 0 }
       const stat = fstatSync(fd)
       const kind = kindOf(stat)
-      const below = kind === "directory" && mount ? submountsOf(mounts, mountId, realpathSync(at)) : []
+      const real = kind === "directory" ? bare(realpathSync(at)) : ""
+      const below = kind === "directory" && mount ? submountsOf(mounts, mountId, real || "/") : []
       return {
         kind,
         ...held,
-        ...(below.length > 0 && { submounts: below.map((one) => ({ path: one.point, ...shown(one) })) }),
+        // The kernel tells where they really are; a plan needs them below the path that it mentions, which may be a link.
+        ...(below.length > 0 && {
+          submounts: below.map((one) => ({ path: `${bare(at)}${one.point.slice(real.length)}`, ...shown(one) })),
+        }),
         ...((kind === "character" || kind === "block") && { device: device(stat.rdev) }),
         mode: stat.mode & 0o7777,
         uid: stat.uid,
@@ -57,6 +61,9 @@ export function pathFacts(path: string, mounts: readonly MountInfo[]): PathFacts
     }
   }
 }
+
+/** Without slashes at the end; of `/` nothing is left. */
+const bare = (path: string): string => path.replace(/\/+$/, "")
 
 /** A mount that shows other owners than the disk cannot be shifted once more: the kernel says EPERM. */
 const shown = (mount: MountInfo | undefined): Pick<PathFacts, "filesystem" | "idmap"> => ({

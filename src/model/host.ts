@@ -67,7 +67,7 @@ export interface PathFacts {
   readonly filesystem: string
   /** This very mount cannot be shown with other ids, though its type can: it is so already, or the kernel has refused it. */
   readonly idmap?: false
-  /** The mounts below the path, for a recursive bind. Absent: none. */
+  /** The mounts below the path, named as that is given (it may be a link), for a recursive bind. Absent: none. */
   readonly submounts?: readonly { readonly path: string; readonly filesystem: string; readonly idmap?: false }[]
   /** Of a device node. */
   readonly device?: readonly [major: number, minor: number]

@@ -113,7 +113,7 @@ export function bind(mount: Mount, options: Options, slot: Slot, given: Binds): 
 
   // A recursive call treats all mounts alike, and fails if one of them cannot be shifted: so one call each.
   const inside = (path: string): string =>
-    `${destination.replace(/\/$/, "")}${path.slice(source === "/" ? 0 : source.length)}`
+    `${destination.replace(/\/$/, "")}${path.slice(source.replace(/\/+$/, "").length)}`
   return {
     parent: [
       clone(source, false, facts === undefined || can(facts), slot),
