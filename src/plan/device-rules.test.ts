@@ -46,7 +46,6 @@ describe("version 1", () => {
   test("the default rules: nothing, then what every program may count on", () => {
     expect(v1(...defaultDeviceRules).join("\n")).toBe(
       `deny a
-allow c 5:1 rwm
 allow c 10:200 rwm
 allow c *:* m
 allow b *:* m

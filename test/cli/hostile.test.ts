@@ -6,7 +6,7 @@
  */
 
 import { afterAll, expect, test } from "bun:test"
-import { copyFileSync, readFileSync, statSync } from "node:fs"
+import { copyFileSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { newMachine } from "../machine.ts"
 
@@ -80,4 +80,34 @@ test("the host's /dev/null stays as it is, wherever the container sees it", () =
     before.gid,
     before.ctimeMs,
   ])
+})
+
+test("whatever a root that is the host's makes, no device beyond the rules opens, the console of the machine neither", () => {
+  const made = ["b 8 0", "b 7 0", "c 1 1", "c 1 11", "c 4 0", "c 5 1", "c 10 229", "c 136 0"]
+  const { stdout } = machine.inside(
+    ...["--userns", "host", "sh", "-c"],
+    `i=0; for pair in "${made.join('" "')}"; do i=$((i+1)); mknod /tmp/$i $pair; timeout 1 cat /tmp/$i && echo opened $pair; done; ls /tmp | wc -l`,
+  )
+  expect(stdout).toBe(`${made.length}\n`)
+})
+
+test("a start does not fail because somebody, anywhere on the machine, renames files all the time", async () => {
+  // openat2(2) gives up (EAGAIN) when a rename happens while it resolves a `..` inside a root; /var/run → ../run is in many images.
+  const rootfs = machine.directory("dotdot")
+  Bun.spawnSync(["cp", "-a", `${machine.rootfs}/.`, rootfs])
+  mkdirSync(join(rootfs, "run"))
+  mkdirSync(join(rootfs, "var"))
+  symlinkSync("../run", join(rootfs, "var/run"))
+  const other = machine.directory("other")
+  const loop =
+    "for (;;) { require('fs').mkdirSync('a'); require('fs').renameSync('a', 'b'); require('fs').rmdirSync('b') }"
+  const renaming = Bun.spawn([process.execPath, "-e", loop], { cwd: other })
+  await Bun.sleep(100)
+  const volume = machine.directory("volume")
+  const results = Array.from({ length: 12 }, () =>
+    machine.run("run", "--rm", "-v", `${volume}:/var/run/deep/x`, "-w", "/var/run/y", "--rootfs", rootfs, "true"),
+  )
+  renaming.kill("SIGKILL")
+  await renaming.exited
+  expect(results.filter(({ code }) => code !== 0)).toEqual([])
 })
