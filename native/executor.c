@@ -258,7 +258,11 @@ int start(struct run *given, struct failure *failure) {
   run.shared = mmap(NULL, sizeof *run.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (run.shared == MAP_FAILED) return *failure = (struct failure){ 0, errno, 0 }, -1;
   run.done = run.shared->done;
-  for (; i < plan.forward && plan.step[i].phase <= PHASE_PARENT && !error; i++) error = carry_out(i);
+  for (; i < plan.forward && plan.step[i].phase <= PHASE_PARENT && !error; i++) {
+    // A child that is killed before its own first step dies in the one that made it.
+    if (plan.step[i].op == OP_CLONE) run.shared->failure.step = i;
+    error = carry_out(i);
+  }
   *failure = (struct failure){ i ? i - 1 : 0, error, run.detail };
   bool cloned = run.vpid > 0;
   if (!error && cloned) {

@@ -176,6 +176,13 @@ static void die(int number) {
   _exit(128 + number);   // as process 1 of some container we are immune to it
 }
 
+/*
+ * While a start lasts, nobody reads what we pass on; and it may last: a root in the container can stop what joins it. So who asks a
+ * second time is let go.
+ */
+static bool is_ending(int number) { return number == SIGINT || number == SIGTERM || number == SIGQUIT || number == SIGHUP; }
+static unsigned asked;
+
 static void answer(int number) {
   bool terminal = stdio & STDIO_TERMINAL;
   if (number == SIGTSTP) {
@@ -184,6 +191,7 @@ static void answer(int number) {
     kill(getpid(), SIGSTOP);
     if (was) raw = true, make_raw();
   } else if (number == SIGWINCH && terminal) send_size();
+  else if (!running && is_ending(number) && asked++) die(number);
   else if (stdio & STDIO_SIGNALS) send_frame(FRAME_SIGNAL, &(int32_t){ number }, 4);
   else if (number != SIGCONT) die(number);
   if (number == SIGCONT && terminal) {

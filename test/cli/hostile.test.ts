@@ -47,6 +47,19 @@ test("nor by exec, nor as a working directory", () => {
   machine.must("rm", "-f", id)
 })
 
+test("a root inside that kills whoever joins is told of as such", async () => {
+  // The shell is process 1, which kill(-1) spares.
+  const killer = "while :; do kill -KILL -1 2>/dev/null; done"
+  const id = machine.must("run", "-d", "--rootfs", machine.rootfs, "sh", "-c", killer).trim()
+  const { code, stderr } = machine.run("exec", id, "sleep", "100")
+  machine.must("rm", "-f", id)
+  if (code === 137) return // It was faster than the killer, and ran.
+  expect({ code, stderr }).toEqual({
+    code: 125,
+    stderr: expect.stringMatching(/^minicontainer: cannot .* inside .*killed by SIGKILL/),
+  })
+})
+
 test("process 1 of --init shows nothing of the caller's environment, nor a path of the host", () => {
   const { code, stdout } = machine.runWith(
     { env: { SECRET: "of-the-caller" } },

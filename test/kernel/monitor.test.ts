@@ -83,6 +83,29 @@ test("the exit steps' captures are in the last status; --rm's last step leaves n
   expect(existsSync(gone.path("c"))).toBe(false)
 })
 
+test("who asks a second time is let go from a start that does not come to its end", async () => {
+  using go = hold({ argv: [] })
+  const argv = sh(waitFor(go.path("go")))
+  const texts = { does: "wait", why: "test", before: "", after: "" }
+  using held = hold({
+    argv: ["true"],
+    first: [{ phase: "host", op: "hook", path: "/bin/sh", argv, env: ["PATH=/bin:/usr/bin"], timeout: 0, ...texts }],
+  })
+  const front = held.start()
+  const catches = (signal: number): boolean => {
+    const mask = /^SigCgt:\t(.*)/m.exec(readFileSync(`/proc/${front.pid}/status`, "utf8"))?.[1]
+    return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n
+  }
+  await until(() => catches(15))
+  front.kill("SIGTERM")
+  await Bun.sleep(100)
+  expect(front.signalCode).toBe(null)
+  front.kill("SIGTERM")
+  expect(await exited(front)).toBe("SIGTERM")
+  writeFileSync(go.path("go"), "")
+  await held.when("state", "exited")
+})
+
 test("death by a signal is 128 + n, and named", async () => {
   using held = hold({ argv: ["sleep", "1000"] })
   const front = held.start()
