@@ -44,6 +44,7 @@ const STATUS_OF_SIGPIPE = 128 + 13
 export async function main(argv: readonly string[], io: Io, open: (roots: Roots) => Promise<Engine>): Promise<number> {
   let debug = Boolean(io.env.MINICONTAINER_DEBUG)
   try {
+    if (argv.some((word) => word.includes("\ufffd"))) (await import("./bytes.ts")).refuseBytes(argv)
     const { options, words, help } = parse(argv, GLOBAL_FLAGS, { command: "", optionsEnd: "first" })
     debug ||= options.debug
     const at = { io, open: () => open(roots(options, io)), globals: argv.slice(0, argv.length - words.length) }

@@ -124,3 +124,15 @@ test("a start does not fail because somebody, anywhere on the machine, renames f
   await renaming.exited
   expect(results.filter(({ code }) => code !== 0)).toEqual([])
 })
+
+test("a word that is not UTF-8 is refused, not replaced", () => {
+  const words = [...machine.command, "run", "--rm", "--rootfs", machine.rootfs, "echo"]
+  const typed = (bytes: string) =>
+    Bun.spawnSync(["sh", "-c", `exec "$@" "$(printf '${bytes}')"`, "sh", ...words], {
+      env: { MINICONTAINER_ROOT: machine.root, MINICONTAINER_RUN_ROOT: machine.runRoot, PATH: process.env.PATH ?? "" },
+    })
+  expect(typed("caf\\303\\251 \\357\\277\\275").stdout.toString()).toBe("café \ufffd\n")
+  expect(typed("caf\\351").stderr.toString()).toMatch(
+    /^minicontainer: cannot read word 6 of the command line: it is not UTF-8/,
+  )
+})
