@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
-import { check, LIMITS, violations } from "./check.ts"
+import { check, violations } from "./check.ts"
 import type { Call, Frame, Phase, Plan, Step } from "./step.ts"
+import { LIMITS } from "./wire.ts"
 
 const frame: Frame = {
   stay: 0,

@@ -29,9 +29,7 @@ import {
   type Step,
   type Undo,
 } from "./step.ts"
-
-/** As in native/executor.h. */
-export const LIMITS = { wire: 8 << 20, steps: 8192, slots: 1024, list: 65536 } as const
+import { LIMITS } from "./wire.ts"
 
 /** Phases that run in the child. All others run in the executor. */
 const INSIDE: readonly Phase[] = ["child", "inside", "gate", "start"]

@@ -22,6 +22,7 @@
  * The decoder (native/wire.c) trusts none of it. Read on: step.ts, the table that both sides share.
  */
 
+import { EngineError } from "../base/errors.ts"
 import {
   ERRNO,
   HEADER,
@@ -34,6 +35,18 @@ import {
   type Undo,
   WIRE_VERSION,
 } from "./step.ts"
+
+/** What the executor takes, at most: as in native/executor.h. */
+export const LIMITS = { wire: 8 << 20, steps: 8192, slots: 1024, list: 65536 } as const
+
+function limit(what: string, found: number, most: number): void {
+  if (found > most)
+    throw new EngineError(
+      "INVALID_VALUE",
+      `cannot hand the plan to the executor: it has ${found} ${what}, and ${most} are the most`,
+      "ask for less: fewer mounts, devices, groups or words",
+    )
+}
 
 /** Absent, as a u16 and a u32; as a u64 both its words. */
 const NONE16 = 0xffff
@@ -133,6 +146,7 @@ const each =
   (one: Put): Put =>
   (out, value, slot) => {
     const list = value as readonly unknown[]
+    limit("words in one list", list.length, LIMITS.list)
     out.pair(list.length, 0)
     for (const item of list) one(out, item, slot)
   }
@@ -151,6 +165,7 @@ const PUT: Readonly<Record<Kind, Put>> = {
 
 /**
  * The bytes of a plan. The same plan always gives the same bytes.
+ * @throws {EngineError} `INVALID_VALUE` for more than the executor takes.
  * @throws {TypeError} if a text holds a NUL, or a taken slot is given by no step: mistakes of ours, which check.ts finds first.
  */
 export function encode({ frame, steps }: Plan): Uint8Array {
@@ -164,6 +179,8 @@ export function encode({ frame, steps }: Plan): Uint8Array {
   const undos: Undo[] = []
   for (const { undo } of steps) if (undo) undos.push(undo)
 
+  limit("steps and undos", steps.length + undos.length, LIMITS.steps)
+  limit("open files", slots.size, LIMITS.slots)
   const out = new Writer()
   out.u32(MAGIC)
   out.u32(WIRE_VERSION)
@@ -204,6 +221,7 @@ export function encode({ frame, steps }: Plan): Uint8Array {
   for (const undo of undos)
     putStep(undo, UNDO_PHASE, MAY_FAIL | (undo.when === "failure" ? ON_FAILURE_ONLY : 0), NONE16)
 
+  limit("bytes", out.length * WORD, LIMITS.wire)
   out.set(2, out.length * WORD)
   return out.done()
 }

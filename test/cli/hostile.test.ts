@@ -125,6 +125,21 @@ test("a start does not fail because somebody, anywhere on the machine, renames f
   expect(results.filter(({ code }) => code !== 0)).toEqual([])
 })
 
+test("more than the executor takes is refused before there is a container", () => {
+  const volume = machine.directory("volume")
+  const volumes = Array.from({ length: 2000 }, (_, index) => ["-v", `${volume}:/v/${index}`]).flat()
+  expect(machine.inside(...volumes, "true")).toEqual({
+    code: 125,
+    stdout: "",
+    stderr: expect.stringMatching(
+      /^minicontainer: cannot hand the plan to the executor: it has \d+ \w+.* (1024|8192) are the most/,
+    ),
+  })
+  const words = Array.from({ length: 70_000 }, () => "x")
+  expect(machine.inside("true", ...words).stderr).toMatch(/it has 70\d+ words in one list, and 65536 are the most/)
+  expect(machine.traces()).toEqual([])
+})
+
 test("a word that is not UTF-8 is refused, not replaced", () => {
   const words = [...machine.command, "run", "--rm", "--rootfs", machine.rootfs, "echo"]
   const typed = (bytes: string) =>
