@@ -40,26 +40,32 @@ export const nameLink = ({ root }: Pick<Store, "root">, name: string): string =>
  * @throws {EngineError} `STATE_UNUSABLE`, with the way out.
  */
 export function makeRoots(root: string, run: string): void {
-  for (const directory of [root, `${root}/containers`, `${root}/names`, `${root}/ids`, `${root}/staging`, run]) {
+  const make = (directory: string): void => {
     // Mostly all are there, and an error that is thrown costs ten times a look.
-    if (existsSync(directory)) continue
+    if (existsSync(directory)) return
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
     } catch (error) {
       throw unusable(directory, error)
     }
   }
-  if (!existsSync(`${root}/skeleton`)) makeSkeleton(root)
   for (const directory of [root, run]) {
-    const stat = statSync(directory)
-    if (!stat.isDirectory()) throw unusable(directory, { code: "ENOTDIR" })
-    if (stat.uid !== process.geteuid?.())
-      throw new EngineError(
-        "STATE_UNUSABLE",
-        `cannot use ${directory}: it belongs to uid ${stat.uid}, not to us`,
-        "choose another --root, or chown it",
-      )
+    make(directory)
+    mustBeOurs(directory)
   }
+  for (const name of ["containers", "names", "ids", "staging"]) make(`${root}/${name}`)
+  if (!existsSync(`${root}/skeleton`)) makeSkeleton(root)
+}
+
+/** Whoever could write into a root could have programs run as us: before anything is made in it. */
+function mustBeOurs(directory: string): void {
+  const stat = statSync(directory)
+  if (!stat.isDirectory()) throw unusable(directory, { code: "ENOTDIR" })
+  const refuse = (cause: string, hint: string) =>
+    new EngineError("STATE_UNUSABLE", `cannot use ${directory}: ${cause}`, hint)
+  if (stat.uid !== process.geteuid?.())
+    throw refuse(`it belongs to uid ${stat.uid}, not to us`, "choose another --root, or chown it")
+  if (stat.mode & 0o022) throw refuse("others may write into it", `chmod 700 ${directory}, or choose another --root`)
 }
 
 /** What a container mounts something on, and what its root file system may lack. */

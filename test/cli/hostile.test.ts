@@ -6,7 +6,16 @@
  */
 
 import { afterAll, expect, test } from "bun:test"
-import { copyFileSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+} from "node:fs"
 import { join } from "node:path"
 import { newMachine } from "../machine.ts"
 
@@ -138,6 +147,20 @@ test("more than the executor takes is refused before there is a container", () =
   const words = Array.from({ length: 70_000 }, () => "x")
   expect(machine.inside("true", ...words).stderr).toMatch(/it has 70\d+ words in one list, and 65536 are the most/)
   expect(machine.traces()).toEqual([])
+})
+
+test("a root that others may write into is refused, and stays empty", () => {
+  const theirs = machine.directory("theirs")
+  const refused = (flag: string) => machine.run(flag, theirs, "run", "--rm", "--rootfs", machine.rootfs, "true")
+  for (const flag of ["--root", "--run-root"]) {
+    chownSync(theirs, 65534, 0)
+    expect(refused(flag)).toMatchObject({ code: 125, stderr: expect.stringContaining("belongs to uid 65534") })
+    chownSync(theirs, 0, 0)
+    chmodSync(theirs, 0o777)
+    expect(refused(flag)).toMatchObject({ code: 125, stderr: expect.stringContaining("others may write into it") })
+    chmodSync(theirs, 0o755)
+  }
+  expect(readdirSync(theirs)).toEqual([])
 })
 
 test("a word that is not UTF-8 is refused, not replaced", () => {
