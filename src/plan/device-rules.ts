@@ -77,6 +77,9 @@ export function deviceRules(
   return host.cgroups.mode === "v1" ? lines(complete, group) : program(complete, group)
 }
 
+/** Whether the rules allow some devices only, and not all but some. */
+export const isRestrictive = (rules: readonly DeviceRule[]): boolean => shortened(rules.map(read))[0]?.allow !== true
+
 function read({ allow, type = "a", major, minor, access }: DeviceRule): Rule {
   const refuse = (what: string): EngineError =>
     new EngineError("INVALID_CONFIG", `cannot ${allow ? "allow" : "deny"} a device: ${what}`)

@@ -260,7 +260,7 @@ test("what cannot be mounted is said before anything is done", () => {
 })
 test("the root is made read-only when all is in place, and shared when the old one is gone", () => {
   const config = { ociVersion: "1.2.0", root: { path: "/", readonly: true }, linux: { rootfsPropagation: "rshared" } }
-  expect(explain([...finishRoot(config), leaveOldRoot, ...shareRoot(config)])).toMatchInlineSnapshot(`
+  expect(explain([...finishRoot(config, false), leaveOldRoot, ...shareRoot(config)])).toMatchInlineSnapshot(`
     "
     child  make the root file system read-only
     child  let the host's file tree go

@@ -348,15 +348,30 @@ function cgroup(destination: string, options: Options, slot: string, given: Moun
 }
 const LIMITS = "programs read their limits here; it begins at the container's own group"
 
-/** Phase child, last of the mounts: `root.readonly`. */
-export function finishRoot({ root }: Config): readonly Step[] {
-  if (!root?.readonly) return []
+/**
+ * Phase child, last of the mounts: `root.readonly`.
+ * @param unguarded the config denies devices, and this host has nothing that would: no group with rules.
+ */
+export function finishRoot({ root }: Config, unguarded: boolean): readonly Step[] {
   return [
-    {
-      ...change("/", ATTR.rdonly, 0),
-      does: "make the root file system read-only",
-      why: "only volumes and tmpfs can be written",
-    },
+    ...(root?.readonly
+      ? [
+          {
+            ...change("/", ATTR.rdonly, 0),
+            does: "make the root file system read-only",
+            why: "only volumes and tmpfs can be written",
+          },
+        ]
+      : []),
+    ...(unguarded
+      ? [
+          {
+            ...change("/", ATTR.nodev, 0),
+            does: "make the device nodes of the root file system mere names",
+            why: "an image may bring any, and without a group nothing denies the devices themselves",
+          },
+        ]
+      : []),
   ]
 }
 

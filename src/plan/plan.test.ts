@@ -107,6 +107,14 @@ test("from the moment in which files are closed no step needs one, or a path", (
   expect(after(execPlan(config, placement, host, { pid: 4711, start: 5 }))).toEqual([...credentials, "exec"])
 })
 
+test("where nothing denies devices, a node in the root file system is none", () => {
+  const nodes = (changed: Config, at: Host): boolean =>
+    containerPlan(changed, placement, at).steps.some(({ does }) => does.startsWith("make the device nodes"))
+  const bare: Host = { ...host, cgroups: { ...host.cgroups, mode: "none", controllers: {} } }
+  const all = change({}, { resources: { devices: [{ allow: true, access: "rwm" }] } })
+  expect([nodes(config, host), nodes(config, bare), nodes(all, bare)]).toEqual([false, true, false])
+})
+
 test("a container, from the first step to the last", () => {
   expect(explain(containerPlan(config, placement, host).steps)).toMatchInlineSnapshot(`
     "

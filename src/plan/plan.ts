@@ -27,7 +27,7 @@ import { cgroups, joinCgroup } from "./cgroups.ts"
 import type { CgroupsRequest, Grouped } from "./cgroups-limits.ts"
 import { cgroupsV1, joinCgroupsV1 } from "./cgroups-v1.ts"
 import { claims, removal } from "./claims.ts"
-import { deviceRules } from "./device-rules.ts"
+import { deviceRules, isRestrictive } from "./device-rules.ts"
 import { deviceTree } from "./devices.ts"
 import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks, lastHooks, lookInto } from "./hooks.ts"
@@ -119,7 +119,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   const alone: readonly Step[] = [
     ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
     ...placed.late,
-    ...finishRoot(config),
+    ...finishRoot(config, rules.length === 0 && isRestrictive(linux.resources?.devices ?? [])),
     leaveOldRoot,
     ...shareRoot(config),
   ]

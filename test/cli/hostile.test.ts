@@ -113,6 +113,21 @@ test("whatever a root that is the host's makes, no device beyond the rules opens
   expect(stdout).toBe(`${made.length}\n`)
 })
 
+test("on a host without cgroups an image's device nodes open nothing", () => {
+  const rootfs = machine.directory("nodes")
+  Bun.spawnSync(["cp", "-a", `${machine.rootfs}/.`, rootfs])
+  Bun.spawnSync(["mknod", "-m", "666", join(rootfs, "random"), "c", "1", "8"])
+  const run = `run --rm --rootfs ${rootfs} sh -c 'head -c 1 /dev/random | wc -c; head -c 1 /random | wc -c'`
+  const { stdout, stderr } = Bun.spawnSync(
+    ["unshare", "-m", "sh", "-c", `umount -R /sys/fs/cgroup && exec ${machine.command.join(" ")} ${run}`],
+    {
+      env: { MINICONTAINER_ROOT: machine.root, MINICONTAINER_RUN_ROOT: machine.runRoot, PATH: process.env.PATH ?? "" },
+    },
+  )
+  expect(stdout.toString()).toBe("1\n0\n")
+  expect(stderr.toString()).toContain("head: /random: Permission denied")
+})
+
 test("a start does not fail because somebody, anywhere on the machine, renames files all the time", async () => {
   // openat2(2) gives up (EAGAIN) when a rename happens while it resolves a `..` inside a root; /var/run → ../run is in many images.
   const rootfs = machine.directory("dotdot")
