@@ -77,6 +77,14 @@ export const KERNEL: readonly Suite[] = [
     about: "every room, against a real kernel",
   },
   {
+    name: "network",
+    kind: "bun",
+    run: ["test/network"],
+    needs: "test/network",
+    seconds: 300,
+    about: "networks, in namespaces that the test made",
+  },
+  {
     name: "faults",
     kind: "bun",
     run: ["test/faults"],

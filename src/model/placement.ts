@@ -37,6 +37,38 @@ export interface Placement {
   readonly consoleSocket?: string
   /** Files of ours that are bound over files inside: /etc/hosts → `directory`/hosts … They are mounts of config.json, named here so that their owner is shifted. */
   readonly ownFiles: readonly string[]
+  /** The bridge network that it is on. Absent: only the loopback, or the host's network. */
+  readonly network?: Attachment
+}
+
+/** A container's place on a bridge network. Everything is chosen, so that it can be made, found and taken back by anybody. */
+export interface Attachment {
+  readonly network: string
+  /** Its name and its number, which the network's record keeps. */
+  readonly bridge: { readonly name: string; readonly index: number }
+  /** Our nf_tables table, of family inet. */
+  readonly table: string
+  /** `10.88.0.0/16` */
+  readonly subnet: string
+  /** The bridge's own address. */
+  readonly gateway: string
+  readonly address: string
+  /** Bytes of the greatest packet, as of the interface that leads out. */
+  readonly mtu: number
+  /** Of the end on the host; at most 15 bytes. */
+  readonly veth: string
+  /** This host did not pass packets on between its interfaces when the container was made. */
+  readonly startsForwarding?: true
+  readonly ports: readonly PublishedPort[]
+}
+
+/** A port of the host that leads to one of the container. */
+export interface PublishedPort {
+  readonly protocol: "tcp" | "udp" | "sctp"
+  /** Absent: every address of the host. */
+  readonly hostAddress?: string
+  readonly hostPort: number
+  readonly containerPort: number
 }
 
 export type Rootfs =

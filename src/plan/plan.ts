@@ -1,9 +1,9 @@
 /**
  * A container's table of contents: which rooms, in which order.
  *
- *     host     what is claimed · cgroups and limits · a private mount namespace · /dev · namespaces to join
+ *     host     what is claimed · cgroups and limits · a private mount namespace · /dev · bridge, firewall, ports · namespaces to join
  *     clone    one call
- *     parent   ids · the root file system · volumes · cgroup v1 · rlimits
+ *     parent   ids · the root file system · volumes · the cable to the bridge · cgroup v1 · rlimits
  *     child    root of its namespace · the new root and all mounts · names, network, sysctls · terminal · protection
  *     outside  (OCI door only) hooks of the host, while all mounts are there and nothing is hidden yet
  *     inside   (with such hooks only) hooks of the container; then what child ends with otherwise: protection, the new root alone
@@ -29,13 +29,14 @@ import { cgroupsV1, joinCgroupsV1 } from "./cgroups-v1.ts"
 import { claims, removal } from "./claims.ts"
 import { deviceRules, isRestrictive } from "./device-rules.ts"
 import { deviceTree } from "./devices.ts"
+import { firewall, publish } from "./firewall.ts"
 import { makeGate, waitAtGate } from "./gate.ts"
 import { hooks, lastHooks, lookInto } from "./hooks.ts"
 import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
 import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
 import { isNew, isolated, laterNamespaces, leaveTime, namespaces, timeNamespace } from "./namespaces.ts"
-import { loopback } from "./network.ts"
+import { bridge, cable, interfaces } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
 import {
   affinity,
@@ -115,7 +116,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
   const life = { id: placement.id, bundle }
 
   const looked = lookInto(config)
-  const { rootfs } = placement
+  const { rootfs, network } = placement
   const alone: readonly Step[] = [
     ...protect(linux.maskedPaths ?? [], linux.readonlyPaths ?? []),
     ...placed.late,
@@ -134,6 +135,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...root.host,
     ...devices.host,
     ...maskSource(linux.maskedPaths ?? []),
+    ...(network ? [...bridge(network), ...firewall(network), ...publish(network)] : []),
     ...timeNamespace(list),
     ...clocks(linux),
     ...namespaces(list, { startsInCgroup, ...(group.slot !== undefined && { cgroup: group.slot }) }),
@@ -142,6 +144,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...(shifted ? mapIds(uids, gids) : []),
     ...root.parent,
     ...placed.parent,
+    ...(network ? cable(network) : []),
     ...of(group, "parent"),
     ...limits(process),
     ...manners(process, linux.personality).filter(({ phase }) => phase === "parent"),
@@ -155,7 +158,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     ...devices.child,
     ...names(config),
     ...workingDirectory(process),
-    ...(fresh("network") ? [loopback] : []),
+    ...(fresh("network") ? [interfaces(network)] : []),
     ...sysctls(linux),
     ...(terminal ? openTerminal(terminal) : []),
     ...(looked ? [] : alone),

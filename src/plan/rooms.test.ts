@@ -8,7 +8,7 @@ import { hooks } from "./hooks.ts"
 import { hostId, mapIds, mapText } from "./idmap.ts"
 import { join } from "./join.ts"
 import { laterNamespaces, leaveTime, namespaces, timeNamespace } from "./namespaces.ts"
-import { loopback } from "./network.ts"
+import { interfaces } from "./network.ts"
 import { type Overlay, overlay, overlayDirectories, rootFileSystem } from "./overlay.ts"
 import { cpuList, exec, limits, manners, place } from "./process.ts"
 import { maskSource, protect } from "./protection.ts"
@@ -254,6 +254,7 @@ test("a terminal, with and without somebody who wants it", () => {
   expect(consoleSocket({ ...terminal, consoleSocket: "/s" })).toMatchObject([{ op: "connect", path: "/s" }])
 })
 test("the loopback interface is number 1, set up by one message", () => {
+  const loopback = interfaces(undefined)
   expect(loopback.op === "netlink" && [...loopback.messages.slice(0, 6)]).toEqual([32, 0, 0, 0, 16, 0])
 })
 
