@@ -13,9 +13,10 @@ BIOME  = node_modules/.bin/biome
 SOURCE = $(shell find src -name '*.ts' ! -name '*.test.ts')
 
 # bytecode, splitting, esm: parsed at build time, loaded when needed: 4.5 ms to the first line instead of 7.
+# no-optimize-bytecode: optimized bytecode saves cycles in loops and costs more to read in; a command runs most of its code once.
 # jit-policy: code is compiled thirty times later than usual; a command is over before that pays, and the compilers are threads.
 # no-compile-autoload: without these, ./.env and ./bunfig.toml of the working directory would run, as root.
-COMPILE = --compile --bytecode --splitting --format=esm --compile-jit-policy=30 --no-compile-autoload-dotenv --no-compile-autoload-bunfig
+COMPILE = --compile --bytecode --splitting --format=esm --no-optimize-bytecode --compile-jit-policy=30 --no-compile-autoload-dotenv --no-compile-autoload-bunfig
 
 MAKEFLAGS += --no-print-directory
 
