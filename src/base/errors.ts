@@ -12,6 +12,14 @@ export const ANSWERS = {
   INVALID_VALUE: { exit: 125, http: 400, about: "a value has the wrong form or lies outside its range" },
   INVALID_CONFIG: { exit: 125, http: 400, about: "a config.json does not follow the OCI runtime specification" },
   UNSUPPORTED: { exit: 125, http: 501, about: "the specification allows it; this engine or this host cannot do it" },
+  INVALID_REFERENCE: { exit: 125, http: 400, about: "the name of an image has the wrong form" },
+  INVALID_IMAGE: { exit: 1, http: 400, about: "a manifest, a configuration or a layer of an image is not what it must be" },
+  // What a registry answered, or did not.
+  IMAGE_NOT_FOUND: { exit: 1, http: 404, about: "no image has this name, here or in the registry" },
+  REGISTRY_DENIED: { exit: 1, http: 403, about: "the registry wants other credentials, or none will do" },
+  REGISTRY_UNREACHABLE: { exit: 1, http: 502, about: "the registry cannot be reached, or broke off" },
+  REGISTRY_FAILED: { exit: 1, http: 502, about: "the registry answered what it must not, or too much, or too slowly" },
+  DIGEST_MISMATCH: { exit: 1, http: 502, about: "what came is not what its digest or size says" },
   // What was named is not there, or in the way.
   CONTAINER_NOT_FOUND: { exit: 1, http: 404, about: "no container has this name or id" },
   AMBIGUOUS_ID: { exit: 1, http: 409, about: "several containers' ids begin with these digits" },
