@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include "files.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -310,17 +311,22 @@ void shrink(struct run *given) {
 
 /* ---- the plan, from its file ---- */
 
-/* The whole of a file or of stdin, into memory of our own: netlink messages are patched there. NULL, or what is wrong. */
-static const char *read_plan(int fd) {
+/*
+ * The whole of a file or of stdin, into memory of our own: netlink messages are patched there. With `more`, something follows it, and
+ * is left for others to read. NULL, or what is wrong.
+ */
+static const char *read_plan(int fd, bool more) {
   static const char *const unread = "it cannot be read";
   if (fd < 0) return unread;
   uint8_t *bytes = mmap(NULL, MAX_WIRE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (bytes == MAP_FAILED) return "there is not enough memory for it";
-  size_t size = 0;
-  for (ssize_t n; size <= MAX_WIRE && (n = read(fd, bytes + size, MAX_WIRE + 1 - size)) != 0; size += (size_t)n) {
+  size_t size = 0, end = more ? 32 : MAX_WIRE + 1;
+  for (ssize_t n; size < end && (n = read(fd, bytes + size, end - size)) != 0; size += (size_t)n) {
     if (n < 0 && errno == EAGAIN) poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);   // Bun's pipes do not wait
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) n = 0;
     if (n < 0) return unread;
+    uint32_t whole;
+    if (more && size + (size_t)n == 32) memcpy(&whole, bytes + 8, sizeof whole), end = whole < MAX_WIRE ? whole : MAX_WIRE;
   }
   size_t used = (size + 4095) & ~(size_t)4095;
   munmap(bytes + used, MAX_WIRE + 4096 - used);
@@ -375,7 +381,7 @@ static int use_run(int argc, char **argv) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGXFSZ, SIG_DFL);
-  const char *path = argv[argc - 1], *wrong = read_plan(open(path, O_RDONLY | O_CLOEXEC));
+  const char *path = argv[argc - 1], *wrong = read_plan(open(path, O_RDONLY | O_CLOEXEC), false);
   if (!strcmp(argv[1], "join")) unlink(path);   // a container's own plan stays as long as it does: by that its monitor is known
   if (wrong) return refuse("read the plan", wrong);
   if (plan.frame[HEADER_STAY].n == 0) return run_alone();
@@ -397,8 +403,9 @@ static int use_run(int argc, char **argv) {
   return front(&plan, ends[0], pid);
 }
 
-static int use_do(__attribute__((unused)) int argc, __attribute__((unused)) char **argv) {
-  const char *wrong = read_plan(0);
+/* The steps of a plan without a clone; 0: all went well. */
+static int do_all(bool more) {
+  const char *wrong = read_plan(0, more);
   if (wrong) return refuse("read the plan", wrong);
   is_do = true;
   for (uint32_t i = 0; i < plan.forward; i++) {
@@ -411,6 +418,18 @@ static int use_do(__attribute__((unused)) int argc, __attribute__((unused)) char
     return 1;
   }
   return 0;
+}
+
+static int use_do(__attribute__((unused)) int argc, __attribute__((unused)) char **argv) { return do_all(false); }
+
+/* The last step gives the directory; what follows the plan on stdin is for apply.c or read.c. */
+static int use_files(__attribute__((unused)) int argc, char **argv) {
+  open_own_fds();
+  int wrong = do_all(true);
+  if (wrong) return wrong;
+  uint16_t slot = plan.forward ? plan.step[plan.forward - 1].gives : NONE16;
+  if (slot == NONE16 || run.slot[slot] < 0) return refuse("use a directory", "the plan gives none");
+  return (*argv[1] == 'a' ? apply : read_files)(run.slot[slot]);
 }
 
 void captured(const char *name, const char *text, size_t length) {
@@ -451,6 +470,8 @@ static const struct { const char *name, *arguments; int least, most; int (*use)(
   { "run", "PATH", 3, 3, use_run },
   { "join", "PATH", 3, 3, use_run },
   { "do", "< PLAN", 2, 2, use_do },
+  { "apply", "< PLAN OPS", 2, 2, use_files },
+  { "read", "< PLAN OPS", 2, 2, use_files },
   { "lock", "PATH", 3, 3, use_lock },
   { "front", "SOCKET STDIO [KEYS]", 4, 5, use_front },
   { "version", "", 2, 2, use_version },

@@ -7,6 +7,7 @@
  *   join.c      the clone, and the intermediate process that enters namespaces before it
  *   log.c       the container's output as lines of a file, rotated
  *   monitor.c   what stays behind as the container's parent: stdio, log, attach socket, status, exit steps
+ *   apply.c     a stream of file operations, carried out below one directory; read.c: its mirror; files.c: their records
  *   front.c     the caller's side: terminal, signals, exit code; speaks the attach protocol
  *
  * Processes of `run` with `stay: monitor`; the arrows are what each one makes:

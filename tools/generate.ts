@@ -14,7 +14,7 @@ import { ANSWERS } from "../src/base/errors.ts"
 import { run } from "../src/cli/commands/run.ts"
 import { commandPages, flagsOf } from "./docs-cli.ts"
 import { firstSentence, lesson } from "./lesson.ts"
-import { header } from "./ops.ts"
+import { filesHeader, header } from "./ops.ts"
 
 const ROOT = join(import.meta.dirname, "..")
 
@@ -147,6 +147,7 @@ function readme(): string {
 export function make(): Made {
   return new Map([
     ["native/ops.gen.h", header()],
+    ["native/files.gen.h", filesHeader()],
     ["README.md", readme()],
     ["docs/errors.md", errors()],
     ["src/plan/README.md", readingOrder()],

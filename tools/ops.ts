@@ -1,11 +1,9 @@
 /**
- * Makes native/ops.gen.h from src/plan/step.ts: the same rows, seen from C. `bun tools/ops.ts --check` fails when it is stale.
+ * Makes native/ops.gen.h from src/plan/step.ts, and native/files.gen.h from src/plan/unpack.ts: the same rows, seen from C.
  */
 
-import { readFileSync, writeFileSync } from "node:fs"
 import { HEADER, type Kind, OPS, PHASES, STDIO, WIRE_VERSION } from "../src/plan/step.ts"
-
-const target = new URL("../native/ops.gen.h", import.meta.url)
+import { FILE_OPS, MOST_CONTENT, MOST_RECORD } from "../src/plan/unpack.ts"
 
 /** One letter per argument; an upper-case letter is one that may be absent. */
 const LETTER: Record<Kind, string> = {
@@ -50,11 +48,32 @@ ${Object.keys(HEADER).map((name, index) => `  HEADER_${upper(name)} = ${index},`
 `
 }
 
-if (import.meta.main) {
-  const made = header()
-  if (!process.argv.includes("--check")) writeFileSync(target, made)
-  else if (readFileSync(target, "utf8") !== made) {
-    process.stderr.write("native/ops.gen.h is stale: run `make generate`\n")
-    process.exitCode = 1
-  }
+/** The second table: what `apply` carries out and `read` answers. */
+export function filesHeader(): string {
+  const ops = Object.entries(FILE_OPS)
+  return `/* Made by tools/ops.ts from src/plan/unpack.ts. Do not edit. */
+#ifndef FILES_GEN_H
+#define FILES_GEN_H
+
+#define MOST_RECORD ${MOST_RECORD}
+#define MOST_CONTENT ${MOST_CONTENT}
+#define LAST_FILE_OP ${Math.max(...ops.map(([, row]) => row.code))}
+#define MOST_FILE_ARGS ${Math.max(...ops.map(([, row]) => Object.keys(row.args).length))}
+
+enum file_op {
+${ops.map(([name, row]) => `  FILE_${upper(name)} = ${row.code}, /* ${row.about} */`).join("\n")}
+};
+
+/* The arguments of each op, one letter each: n number, t text, b bytes. */
+static const char *const FILE_ARGS[LAST_FILE_OP + 1] = {
+${ops.map(([name, row]) => `  [FILE_${upper(name)}] = "${letters(row.args)}",`).join("\n")}
+};
+
+/* Where an argument stands. */
+enum file_argument {
+${ops.flatMap(([name, row]) => Object.keys(row.args).map((arg, index) => `  F_${upper(name)}_${upper(arg)} = ${index},`)).join("\n")}
+};
+
+#endif
+`
 }

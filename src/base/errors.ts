@@ -32,6 +32,8 @@ export const ANSWERS = {
   HOST_LACKS: { exit: 125, http: 500, about: "this kernel or host lacks what the container needs" },
   STATE_UNUSABLE: { exit: 125, http: 500, about: "the state root cannot be read or written" },
   RECORD_BROKEN: { exit: 1, http: 500, about: "a container's record cannot be read" },
+  // What an image holds.
+  LAYER_REFUSED: { exit: 125, http: 400, about: "a layer of an image is damaged, hostile, or larger than the limits" },
   // What the kernel refused.
   STEP_FAILED: { exit: 125, http: 500, about: "a step of the plan failed; everything before it was undone" },
   EXECUTOR_FAILED: { exit: 125, http: 500, about: "the executor could not be started or broke off" },

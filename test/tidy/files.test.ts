@@ -23,6 +23,7 @@ const ENTRIES = [
 
 /** Reached only from tests, on purpose. */
 const PROOFS: Readonly<Record<string, string>> = {
+  "src/formats/tar/write.ts": "the other half of a codec: tests of the reader speak through it",
   "src/plan/check.ts": "what it proves holds for every plan, so tests prove it once and no start pays for it",
   "src/model/guards.ts":
     "the guard for a config.json that is not ours; the conformance suite reads other engines' through it",
@@ -34,7 +35,8 @@ const PROOFS: Readonly<Record<string, string>> = {
 /** Longer than a reader has patience for, on purpose. */
 const LONG: Readonly<Record<string, string>> = {}
 const MOST_LINES = 500
-const MOST_NATIVE_LINES = 3000
+/** docs/decisions/0003: what makes containers, and what reads and writes files in them. */
+const MOST_NATIVE_LINES = 3500
 
 test("every source file opens with its lesson", () => {
   const all = [...sources(), ...native(), ...files("tools"), ...files("bench"), ...files("examples")]
