@@ -28,7 +28,7 @@ static int (*const HOW[LAST_OP + 1])(struct run *, const struct step *) = {
   [OP_ATTACH_CGROUP] = op_attach_cgroup, [OP_ATTACH_SELF] = op_attach_self, [OP_WRITE_PROC] = op_write_proc,
   [OP_JOIN_NAMESPACE] = op_join_namespace, [OP_UNSHARE] = op_unshare, [OP_REMOVE_CGROUP] = op_remove_cgroup,
   [OP_DEVICE_PROGRAM] = op_device_program, [OP_SIGNAL] = op_signal, [OP_AWAIT_EXIT] = op_await_exit,
-  [OP_MOVE_PROCESSES] = op_move_processes, [OP_NETLINK] = op_netlink,
+  [OP_MOVE_PROCESSES] = op_move_processes, [OP_NETLINK] = op_netlink, [OP_HOLD_PORT] = op_hold_port,
   [OP_SET_IDS] = op_set_ids, [OP_HOSTNAME] = op_hostname, [OP_DOMAINNAME] = op_domainname, [OP_RLIMIT] = op_rlimit, [OP_KEYRING] = op_keyring,
   [OP_SESSION] = op_session, [OP_OPEN_TERMINAL] = op_open_terminal, [OP_CONNECT] = op_connect, [OP_TAKE_TERMINAL] = op_take_terminal,
   [OP_UMASK] = op_umask, [OP_CHDIR] = op_chdir, [OP_BOUNDING] = op_bounding, [OP_KEEP_CAPABILITIES] = op_keep_capabilities,

@@ -52,6 +52,7 @@ enum op {
   OP_AWAIT_EXIT = 52, /* poll(2) on an open process: ETIMEDOUT if it lives on after `ms` */
   OP_MOVE_PROCESSES = 53, /* mkdir(2) of the cgroup `to` if it is missing, then writes every pid of `from`/cgroup.procs to `to`/cgroup.procs, again and again until none is left: EBUSY if some are seen as 0, of another pid namespace. Done before the monitor is made, which has a pid namespace of its own */
   OP_NETLINK = 60, /* socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first */
+  OP_HOLD_PORT = 61, /* socket(2), bind(2) to an IPv4 address (4 bytes) and a port, and neither listens nor reads: it stays open until this process ends, and nobody else can have it */
   OP_SET_IDS = 70, /* setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE: 1 in phase child of a process that has not joined others, who could then look into it; else 0, until exec */
   OP_HOSTNAME = 71, /* sethostname(2) */
   OP_DOMAINNAME = 72, /* setdomainname(2) */
@@ -124,6 +125,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_AWAIT_EXIT] = { "await-exit", "fn" },
   [OP_MOVE_PROCESSES] = { "move-processes", "tt" },
   [OP_NETLINK] = { "netlink", "nbzy" },
+  [OP_HOLD_PORT] = { "hold-port", "nbn" },
   [OP_SET_IDS] = { "set-ids", "nny" },
   [OP_HOSTNAME] = { "hostname", "t" },
   [OP_DOMAINNAME] = { "domainname", "t" },
@@ -255,6 +257,9 @@ enum argument {
   A_NETLINK_MESSAGES = 1,
   A_NETLINK_FDS = 2,
   A_NETLINK_OFFSETS = 3,
+  A_HOLD_PORT_PROTOCOL = 0,
+  A_HOLD_PORT_ADDRESS = 1,
+  A_HOLD_PORT_PORT = 2,
   A_SET_IDS_UID = 0,
   A_SET_IDS_GID = 1,
   A_SET_IDS_GROUPS = 2,

@@ -54,7 +54,7 @@ OP(private_mounts); OP(enter_mounts); OP(clone_mount); OP(attach_mount); OP(new_
 OP(mask); OP(pivot); OP(leave_old_root); OP(unmount); OP(make_node); OP(make_dir); OP(make_link); OP(chroot);
 OP(clone);
 OP(map_ids); OP(open_namespace); OP(open_process); OP(attach_cgroup); OP(attach_self); OP(write_proc); OP(join_namespace); OP(unshare);
-OP(remove_cgroup); OP(device_program); OP(signal); OP(await_exit); OP(move_processes); OP(netlink); OP(connect);
+OP(remove_cgroup); OP(device_program); OP(signal); OP(await_exit); OP(move_processes); OP(netlink); OP(hold_port); OP(connect);
 OP(set_ids); OP(hostname); OP(domainname); OP(rlimit); OP(keyring); OP(session); OP(open_terminal); OP(take_terminal); OP(umask);
 OP(chdir); OP(bounding); OP(keep_capabilities); OP(capabilities); OP(ambient); OP(no_new_privileges); OP(seccomp); OP(personality);
 OP(io_priority); OP(scheduler); OP(affinity); OP(make_directory); OP(close_files);

@@ -8,6 +8,7 @@
  *
  * Read on: join.c, where both come from. cgroups(7), pid_namespaces(7), netlink(7), bpf(2).
  */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -269,6 +270,19 @@ OP(netlink) {
 }
 
 /* ---- sockets ---- */
+
+OP(hold_port) {
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)N(A_HOLD_PORT_PORT)) };
+  int protocol = (int)N(A_HOLD_PORT_PROTOCOL);
+  if (step->arg[A_HOLD_PORT_ADDRESS].t.length != sizeof at.sin_addr) return EINVAL;
+  memcpy(&at.sin_addr, T(A_HOLD_PORT_ADDRESS), sizeof at.sin_addr);
+  int socket_ = socket(AF_INET, (protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol);
+  if (socket_ < 0) return errno;
+  if (bind(socket_, (struct sockaddr *)&at, sizeof at) == 0) return 0;   // not closed: that is the point
+  int error = errno;
+  close(socket_);
+  return error;
+}
 
 OP(connect) {
   struct sockaddr_un at = { .sun_family = AF_UNIX };

@@ -63,8 +63,8 @@ export interface Machine extends Disposable {
 const APPLETS =
   "sh ash cat echo ls ps id env hostname mount umount grep sleep true false head tail yes dd wc touch rm mkdir chmod chown stat stty tty kill trap test [ seq printf tr sed awk cut sort uname ulimit nproc df find date ln cp mv readlink ip ifconfig ping nc su mknod sha256sum vi top timeout pwd whoami xargs mkfifo od free setsid unshare nslookup hexdump base64 tee uniq"
 
-/** Roots lie in /var/tmp: an overlay's upper cannot be on an overlay, and /tmp may be a tmpfs. */
-export function newMachine(): Machine {
+/** @param within words in front of the command: a program that runs it in some other place. Roots lie in /var/tmp: an overlay's upper cannot be on an overlay, and /tmp may be a tmpfs. */
+export function newMachine(within: readonly string[] = []): Machine {
   const base = mkdtempSync(join(existsSync("/var/tmp") ? "/var/tmp" : tmpdir(), "mctest-"))
   const root = join(base, "state")
   const runRoot = join(base, "run")
@@ -83,7 +83,7 @@ export function newMachine(): Machine {
     MINICONTAINER_RUN_ROOT: runRoot,
     TERM: "dumb",
   }
-  const [program = "", ...front] = COMMAND
+  const [program = "", ...front] = [...within, ...COMMAND]
   const runWith: Machine["runWith"] = ({ input, env: more, cwd, timeoutMs = 60_000 }, ...args) => {
     const { status, signal, stdout, stderr, error } = spawnSync(program, [...front, ...args], {
       input: input ?? "",
@@ -178,6 +178,9 @@ function look(base: string, root: string): readonly string[] {
     if (line.includes(base)) seen.push(`mount ${line.split(" ")[4]}`)
   for (const directory of ["containers", "names", "ids"])
     for (const name of quietly(() => readdirSync(join(root, directory)), [])) seen.push(`${directory}/${name}`)
+  for (const network of quietly(() => readdirSync(join(root, "networks")), []))
+    for (const lease of quietly(() => readdirSync(join(root, "networks", network, "leases")), []))
+      seen.push(`networks/${network}/leases/${lease}`)
   for (const name of quietly(() => readdirSync(join(base, "run")), [])) seen.push(`run/${name}`)
   return seen.sort()
 }

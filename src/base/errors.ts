@@ -23,6 +23,8 @@ export const ANSWERS = {
   // What was named is not there, or in the way.
   CONTAINER_NOT_FOUND: { exit: 1, http: 404, about: "no container has this name or id" },
   AMBIGUOUS_ID: { exit: 1, http: 409, about: "several containers' ids begin with these digits" },
+  NETWORK_NOT_FOUND: { exit: 125, http: 404, about: "no network has this name" },
+  PORT_TAKEN: { exit: 125, http: 409, about: "somebody has this port of the host already" },
   NAME_TAKEN: { exit: 125, http: 409, about: "another container has this name" },
   WRONG_STATE: { exit: 1, http: 409, about: "the container is not in a state that allows this" },
   ROOTFS_UNUSABLE: { exit: 125, http: 400, about: "the root file system is missing, no directory, or empty" },

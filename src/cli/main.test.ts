@@ -174,6 +174,7 @@ const container = (more: Partial<Summary>): Summary => ({
   labels: { a: "b", c: "d" },
   mounts: ["/data"],
   networks: [],
+  ports: [],
   ...more,
 })
 

@@ -68,6 +68,7 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
       uts: options.uts,
       cgroupns: options.cgroupns,
       network: options.network,
+      publish: filled(options.publish.flat()),
       devices: filled(options.device),
       deviceRules: filled(options["device-cgroup-rule"]),
       sysctls: filled(options.sysctl),

@@ -11,11 +11,12 @@ import { fileName } from "./values/files.ts"
 import { cpuList, cpus, signal, ulimit } from "./values/limits.ts"
 import { mount, tmpfs, volume } from "./values/mounts.ts"
 import { addHost, containerName, detachKeys, environment, hostName, ipAddress, stream } from "./values/names.ts"
+import { networkName, published } from "./values/ports.ts"
 import { securityOption } from "./values/security.ts"
 
 const MiB = 2 ** 20
 const JOIN = "joining another container's namespace is not built yet"
-const NETWORK = "networks are not built yet"
+const NETWORK = "this part of networks is not built yet"
 const BLOCK_IO = "limits on block devices are not built yet"
 const HEALTH = "health checks are not built yet"
 const IMAGES = "images are not built yet"
@@ -138,11 +139,19 @@ export const RUN_FLAGS = {
   "dns-search": list({ value: "DOMAIN", about: "Set a search domain" }),
   domainname: parsed("NAME", hostName)({ about: "NIS domain name" }),
   hostname: parsed("NAME", hostName)({ short: "h", about: "Host name (default: the short id)" }),
-  network: choice({
-    of: ["none", "host"],
+  network: parsed(
+    "NETWORK",
+    networkName,
+  )({
+    blank: true,
     also: ["net"],
-    others: { bridge: NETWORK, default: NETWORK, "container:": JOIN },
-    about: "none: only lo; host: the host's (default none, until networks are built)",
+    about: "bridge: an address, and the way out; none: only lo; host: the host's (default none, with -p bridge)",
+  }),
+  publish: list({
+    short: "p",
+    value: "[ADDRESS:][PORT]:PORT[/PROTOCOL]",
+    each: published,
+    about: "Publish a port of the container on the host: 8080:80, 127.0.0.1:53:53/udp, 8000-8009:8000-8009",
   }),
 
   // No-ops that scripts pass.
@@ -189,7 +198,6 @@ export const RUN_FLAGS = {
     about: "Disable the OOM killer",
   }),
   platform: text({ refuse: IMAGES, about: "Platform of the image" }),
-  publish: text({ short: "p", refuse: NETWORK, about: "Publish a port" }),
   "publish-all": bool({ short: "P", refuse: NETWORK, harmless: ["false"], about: "Publish all exposed ports" }),
   pull: text({ refuse: IMAGES, harmless: ["missing", "never"], about: "Pull the image first" }),
   restart: text({ refuse: "restart policies are not built yet", harmless: ["no", ""], about: "Restart policy" }),

@@ -12,8 +12,10 @@
 
 import { signalName, signalNumber } from "../base/signals.ts"
 import type { Config } from "../model/oci.ts"
-import type { Request } from "../model/request.ts"
-import { readConfig } from "../record/containers.ts"
+import type { PublishedPort } from "../model/placement.ts"
+import { networkOf as networkOfRequest, type Request } from "../model/request.ts"
+import { macOf } from "../plan/network.ts"
+import { type Container, readConfig } from "../record/containers.ts"
 import type { StatusFile } from "../record/status.ts"
 import { NEVER } from "../record/time.ts"
 import { argvOf, networkOf } from "./ps.ts"
@@ -65,7 +67,7 @@ export function document({ record, status, state }: Seen, config: Config): Inspe
     },
     Mounts: mountsOf(request),
     Config: configOf(request, config, id),
-    NetworkSettings: networkSettings(networkOf(record)),
+    NetworkSettings: networkSettings(record),
   }
 }
 
@@ -116,8 +118,8 @@ function hostConfig(request: Request, config: Config, id: string): Readonly<Reco
         ...(request.log?.maxFiles !== undefined && { "max-file": String(request.log.maxFiles) }),
       },
     },
-    NetworkMode: request.network ?? "none",
-    PortBindings: {},
+    NetworkMode: networkOfRequest(request),
+    PortBindings: portsOf(request.publish ?? []),
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     AutoRemove: request.remove ?? false,
     VolumeDriver: "",
@@ -240,14 +242,32 @@ function configOf(request: Request, config: Config, id: string): Readonly<Record
   }
 }
 
-/** A container has a loopback interface of its own, or all that the host has. */
-const networkSettings = (network: string): Readonly<Record<string, unknown>> => ({
-  Bridge: "",
-  SandboxID: "",
-  Ports: {},
-  IPAddress: "",
-  IPPrefixLen: 0,
-  Gateway: "",
-  MacAddress: "",
-  Networks: { [network]: { IPAddress: "", IPPrefixLen: 0, Gateway: "", MacAddress: "", DNSNames: null } },
-})
+/** Docker's form: `80/tcp` → where it is reached. */
+function portsOf(ports: readonly PublishedPort[]): Readonly<Record<string, unknown>> {
+  const grouped = Object.groupBy(ports, ({ containerPort, protocol }) => `${containerPort}/${protocol}`)
+  const all = Object.entries(grouped).map(([port, list = []]) => [
+    port,
+    list.map(({ hostAddress = "0.0.0.0", hostPort }) => ({ HostIp: hostAddress, HostPort: String(hostPort) })),
+  ])
+  return Object.fromEntries(all)
+}
+
+/** A container has a loopback interface of its own, or all that the host has, or an address of a network. */
+function networkSettings(record: Container): Readonly<Record<string, unknown>> {
+  const attachment = record.placement?.network
+  const own = {
+    IPAddress: attachment?.address ?? "",
+    IPPrefixLen: attachment ? Number(attachment.subnet.split("/")[1]) : 0,
+    Gateway: attachment?.gateway ?? "",
+    MacAddress: attachment
+      ? [...macOf(attachment.address)].map((byte) => byte.toString(16).padStart(2, "0")).join(":")
+      : "",
+  }
+  return {
+    Bridge: "",
+    SandboxID: "",
+    Ports: portsOf(attachment?.ports ?? []),
+    ...own,
+    Networks: { [networkOf(record)]: { ...own, DNSNames: null } },
+  }
+}

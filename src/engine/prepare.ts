@@ -18,8 +18,8 @@ import { requirePower } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
 import { canShift } from "../model/idmap.ts"
 import type { Config } from "../model/oci.ts"
-import type { Placement } from "../model/placement.ts"
-import type { Request } from "../model/request.ts"
+import type { Attachment, Placement } from "../model/placement.ts"
+import { isBridged, type Request } from "../model/request.ts"
 import { containerPlan, type Extras } from "../plan/plan.ts"
 import type { Plan } from "../plan/step.ts"
 import { encode } from "../plan/wire.ts"
@@ -167,7 +167,7 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   const host = options.corrected ? corrected(seen, options.corrected) : seen
   requirePower(host, "run a container")
   const own = userNamespace(request, host).own
-  const draft = await createRecord(world.store(), {
+  let draft = await createRecord(world.store(), {
     request,
     created: timeOf(world.now()),
     ownIds: own,
@@ -177,9 +177,16 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   try {
     // At a second try it is our own, with the id of the first.
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id, options.corrected ? "w" : "wx")
+    const network = isBridged(request) && (await (await import("./network.ts")).attach(world, request, draft.record.id))
+    if (network) draft = { ...draft, leases: [...draft.leases, network.lease] }
     const specified = specify(request, {
       ...surroundings(world, request, host, own),
-      chosen: { id: draft.record.id, name: draft.record.name, idBase: draft.idsBase },
+      chosen: {
+        id: draft.record.id,
+        name: draft.record.name,
+        idBase: draft.idsBase,
+        ...(network && { network }),
+      },
     })
     const planned = planOf(world, specified, host, options)
     const facts = options.corrected ? new Map<number, Fact>() : factsOf(planned, host)
@@ -201,11 +208,17 @@ export async function prepare(world: World, request: Request, options: PrepareOp
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
 export async function preview(world: World, request: Request): Promise<Explained> {
   checkRequest(request)
+  const attachment = isBridged(request) && (await import("./network.ts")).wouldAttach(world, request)
   const host = withSources(hostFor(world, request), request)
   const own = userNamespace(request, host).own
   const specified = specify(request, {
     ...surroundings(world, request, host, own),
-    chosen: { id: PREVIEW_ID, name: request.name ?? PREVIEW_NAME, idBase: own ? PREVIEW_IDS : undefined },
+    chosen: {
+      id: PREVIEW_ID,
+      name: request.name ?? PREVIEW_NAME,
+      idBase: own ? PREVIEW_IDS : undefined,
+      ...(attachment && { network: { attachment, lease: leaseOf(world, attachment) } }),
+    },
   })
   return {
     config: specified.config,
@@ -213,10 +226,13 @@ export async function preview(world: World, request: Request): Promise<Explained
     assumed: [
       `${PREVIEW_ID} stands for the 64 digits that a container gets when it is made`,
       ...(request.name === undefined ? [`${PREVIEW_NAME} for the name that is made up`] : []),
+      ...(attachment ? [`${attachment.address} for a free address of the network ${attachment.network}`] : []),
       ...(own ? [`${PREVIEW_IDS} for the first of its 65,536 ids on the host`] : []),
     ],
   }
 }
+const leaseOf = ({ roots }: World, { network, address }: Attachment): string =>
+  `${roots.state}/networks/${network}/leases/${address}`
 /** What is chosen when a container is made, and cannot be known before. */
 const PREVIEW_ID = "ID"
 const PREVIEW_NAME = "NAME"

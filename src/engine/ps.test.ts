@@ -128,6 +128,7 @@ test("a row", async () => {
     labels: { tier: "front", "": "x" },
     mounts: ["/srv/www"],
     networks: ["none"],
+    ports: [],
   })
   expect(startOf(pid!)).toBeGreaterThan(0)
 })

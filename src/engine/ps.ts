@@ -10,6 +10,8 @@
 
 import { EngineError } from "../base/errors.ts"
 import { humanSpan } from "../base/units.ts"
+import type { PublishedPort } from "../model/placement.ts"
+import { networkOf as networkOfRequest } from "../model/request.ts"
 import type { Container } from "../record/containers.ts"
 import { resolveContainer } from "../record/names.ts"
 import { millisOf } from "../record/time.ts"
@@ -120,7 +122,10 @@ function pattern(text: string): (name: string) => boolean {
   }
 }
 
-export const networkOf = ({ request }: Pick<Container, "request">): string => request.network ?? "none"
+export const networkOf = ({ request }: Pick<Container, "request">): string => networkOfRequest(request)
+/** `0.0.0.0:8080->80/tcp`, as Docker has it. */
+const portText = ({ hostAddress = "0.0.0.0", hostPort, containerPort, protocol }: PublishedPort): string =>
+  `${hostAddress}:${hostPort}->${containerPort}/${protocol}`
 /** What runs in a container: the entry point and its arguments. */
 export const argvOf = ({ request }: Pick<Container, "request">): readonly string[] => [
   ...(request.entrypoint ? [request.entrypoint] : []),
@@ -144,6 +149,7 @@ function summary({ record, status, state }: Seen, now: number): Summary {
     labels: request.labels ?? {},
     mounts: (request.mounts ?? []).flatMap((mount) => (mount.kind === "bind" ? [mount.source] : [])),
     networks: [networkOf(record)],
+    ports: state === "running" ? (record.placement?.network?.ports ?? []).map(portText) : [],
   }
 }
 

@@ -33,6 +33,7 @@ import {
 } from "../record/containers.ts"
 import { leasesOf, ownerOf, release } from "../record/leases.ts"
 import { resolveContainer } from "../record/names.ts"
+import { addressLeases } from "../record/networks.ts"
 import { type State, stateOf } from "../record/states.ts"
 import { readStatus, type StatusFile, writeLost } from "../record/status.ts"
 import { containerDirectory, runDirectory, type Store } from "../record/store.ts"
@@ -238,7 +239,12 @@ async function repair(
   const { placement } = record
   if (placement) await doSteps(world.executor(), undo(world, record, placement, state === "abandoned"))
   if (!placement || state === "abandoned" || placement.remove) {
-    if (disown(store, id)) await removeAll(world, id, placement?.leases ?? leasesOf(store, id, record.name))
+    if (disown(store, id))
+      await removeAll(
+        world,
+        id,
+        placement?.leases ?? [...leasesOf(store, id, record.name), ...addressLeases(store, id)],
+      )
     return undefined
   }
   if (state === "lost" && status)
@@ -325,10 +331,12 @@ export async function removeAll(world: World, id: string, leases: readonly strin
     )
 }
 
-/** Links in `names/` and `ids/` that lead to a container whose record cannot tell. Reads all of them. */
-export const leasesByLooking = ({ root }: Store, id: string): readonly string[] =>
-  ["names", "ids"].flatMap((kind) =>
-    readdirSync(`${root}/${kind}`)
-      .map((name) => `${root}/${kind}/${name}`)
+/** Links in `names/` and `ids/` and of addresses that lead to a container whose record cannot tell. Reads all of them. */
+export const leasesByLooking = (store: Store, id: string): readonly string[] => [
+  ...["names", "ids"].flatMap((kind) =>
+    readdirSync(`${store.root}/${kind}`)
+      .map((name) => `${store.root}/${kind}/${name}`)
       .filter((link) => ownerOf(link) === id),
-  )
+  ),
+  ...addressLeases(store, id),
+]

@@ -124,6 +124,8 @@ export interface Summary {
   readonly labels: Readonly<Record<string, string>>
   readonly mounts: readonly string[]
   readonly networks: readonly string[]
+  /** Of a running one, as Docker spells them: `0.0.0.0:8080->80/tcp`. */
+  readonly ports: readonly string[]
 }
 
 /** A record that cannot be read: its directory's name, and why. */

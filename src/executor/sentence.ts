@@ -54,6 +54,16 @@ interface Meaning {
 }
 /** Where the kernel's usual words send people the wrong way. */
 const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meaning>>> = {
+  "hold-port EADDRINUSE": {
+    cause: "a program on this host has it",
+    hint: "ss -lnp tells which; choose another port, or leave it out: -p CONTAINER-PORT",
+  },
+  "hold-port EADDRNOTAVAIL": { cause: "this host does not have the address" },
+  "hold-port EACCES": { cause: "it is below 1024, and we have no CAP_NET_BIND_SERVICE" },
+  "netlink EOPNOTSUPP": {
+    cause: "this kernel cannot do it",
+    hint: "modprobe bridge veth nf_tables nft_fib_inet nft_masq, or use --network none",
+  },
   "new-mount ENODEV": {
     cause: "this kernel does not know the file system",
     hint: "load its module, or leave the mount out",
@@ -149,7 +159,7 @@ const MEANING: Readonly<Partial<Record<`${OpName} ${Errno | OtherErrno}`, Meanin
   "take-terminal EPERM": { cause: "the terminal belongs to another session" },
 }
 /** Errnos that no plan lists in `ok`. */
-type OtherErrno = "EUSERS" | "EAGAIN" | "ESTALE" | "ERANGE" | "ECANCELED"
+type OtherErrno = "EUSERS" | "EAGAIN" | "ESTALE" | "ERANGE" | "ECANCELED" | "EADDRINUSE" | "EADDRNOTAVAIL"
 
 /** `e_machine` of an ELF file: whom it was made for. @see elf(5), Linux include/uapi/linux/elf-em.h */
 const MACHINE: Readonly<Record<number, string>> = {

@@ -67,6 +67,7 @@ export interface PublishedPort {
   readonly protocol: "tcp" | "udp" | "sctp"
   /** Absent: every address of the host. */
   readonly hostAddress?: string
+  /** In a request 0: one that is free. */
   readonly hostPort: number
   readonly containerPort: number
 }

@@ -4,6 +4,8 @@
  * Every field is optional but `rootfs` and `args`; absent means the default. Units are in the names.
  */
 
+import type { PublishedPort } from "./placement.ts"
+
 export interface Request {
   /** A directory that is the container's root, copy-on-write. */
   readonly rootfs: string
@@ -47,7 +49,10 @@ export interface Request {
   readonly ipc?: "host" | "private" | "none" | "shareable"
   readonly uts?: "host"
   readonly cgroupns?: "host" | "private"
-  readonly network?: "none" | "host"
+  /** `none`: only a loopback; `host`: the host's; else a network's name. Absent: see `networkOf`. */
+  readonly network?: string
+  /** Ports of the host that lead to the container's. */
+  readonly publish?: readonly PublishedPort[]
   readonly devices?: readonly { readonly host: string; readonly container: string; readonly access: string }[]
   /** `c 1:3 rwm` */
   readonly deviceRules?: readonly string[]
@@ -73,6 +78,16 @@ export interface Request {
   readonly annotations?: Readonly<Record<string, string>>
   readonly oomScoreAdj?: number
 }
+
+/** The network that is made when somebody asks for it. */
+export const DEFAULT_NETWORK = "bridge"
+
+/** On which network a container is: who publishes ports needs one. */
+export const networkOf = ({ network, publish }: Pick<Request, "network" | "publish">): string =>
+  network ?? (publish?.length ? DEFAULT_NETWORK : "none")
+/** Neither the host's nor none: it has a bridge, and an address there. */
+export const isBridged = (request: Pick<Request, "network" | "publish">): boolean =>
+  !["none", "host"].includes(networkOf(request))
 
 export type MountRequest =
   | {

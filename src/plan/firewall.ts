@@ -179,6 +179,17 @@ export function publish(attachment: Attachment): readonly Step[] {
   const names = ports.map(({ hostPort, protocol }) => `${hostPort}/${protocol}`)
   const said = names.length > 4 ? `${names.length} ports` : names.join(", ")
   return [
+    ...ports.map(
+      ({ protocol, hostAddress = "0.0.0.0", hostPort }): Step => ({
+        phase: "host",
+        op: "hold-port",
+        protocol: PROTOCOLS[protocol],
+        address: address(hostAddress),
+        port: hostPort,
+        does: `hold port ${hostPort}/${protocol}${hostAddress === "0.0.0.0" ? "" : ` of ${hostAddress}`}`,
+        why: "bound and not listening: the map leads its packets away, and no other program, nor container, can take it; it is free when the monitor ends",
+      }),
+    ),
     {
       ...netlink,
       messages: batch(mapped(attachment, addElements)),

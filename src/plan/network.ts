@@ -36,6 +36,12 @@ const ETH0 = 2
 const bytesOf = (address: string): Uint8Array => addressBytes(addressNumber(address) ?? 0)
 const prefixOf = ({ subnet }: Attachment): number => subnetOf(subnet)?.prefix ?? 32
 
+/** What people should know. */
+export const forwardingNote = ({ startsForwarding }: Attachment): readonly string[] =>
+  startsForwarding
+    ? ["this host becomes a router: forwarding of IPv4 packets is switched on (sysctl net.ipv4.ip_forward)"]
+    : []
+
 /**
  * A MAC address that follows from the IPv4 address: a neighbour that remembers one is never wrong about the other. The second bit of the first
  * byte says that nobody has assigned it, as Docker's do.
@@ -51,10 +57,10 @@ export function bridge(attachment: Attachment): readonly Step[] {
     {
       phase: "host",
       ...netlink,
-      messages: addBridge(bridge.name, bridge.index, mtu),
+      messages: addBridge(bridge.name, bridge.index, mtu, macOf(gateway)),
       ok: ["EEXIST"],
       does: `make the bridge ${bridge.name}`,
-      why: `it is the switch of the network ${attachment.network}; it stays, and is mostly there`,
+      why: `it is the switch of the network ${attachment.network}; it stays, and is mostly there. Left to itself, a bridge would change its own hardware address with its ports, and containers would send to the old one`,
     },
     {
       phase: "host",

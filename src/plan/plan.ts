@@ -36,7 +36,7 @@ import { becomeRoot, hostId, mapIds } from "./idmap.ts"
 import { join } from "./join.ts"
 import { destinationOf, enterRoot, finishRoot, isolateMounts, leaveOldRoot, mounts, shareRoot } from "./mounts.ts"
 import { isNew, isolated, laterNamespaces, leaveTime, namespaces, timeNamespace } from "./namespaces.ts"
-import { bridge, cable, interfaces } from "./network.ts"
+import { bridge, cable, forwardingNote, interfaces } from "./network.ts"
 import { rootFileSystem } from "./overlay.ts"
 import {
   affinity,
@@ -189,7 +189,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
       monitors: group.monitors,
     }),
     steps,
-    warnings: [...group.warnings, ...placed.warnings, ...program.warnings],
+    warnings: [...group.warnings, ...placed.warnings, ...(network ? forwardingNote(network) : []), ...program.warnings],
   }
 }
 

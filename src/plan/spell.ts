@@ -211,6 +211,9 @@ const SPELLING: Spelling = {
     `fchown(${to.replace(" = ", "") || "it"}, ${owner(uid, gid)})`,
     ...(Number(rows) === 0 ? [] : [`ioctl(ptmx, TIOCSWINSZ, {${rows} rows, ${columns} columns})`]),
   ],
+  "hold-port": ({ protocol, address, port }) => [
+    `bind(socket(AF_INET, ${({ 6: "SOCK_STREAM", 17: "SOCK_DGRAM" } as Readonly<Record<string, string>>)[String(protocol)] ?? `SOCK_STREAM, ${protocol}`}), ${[...address].join(".")}:${port})`,
+  ],
   connect: ({ path }, to) => [
     `${to}socket(AF_UNIX, SOCK_STREAM)`,
     `connect(${to.replace(" = ", "") || "it"}, ${quote(path)})`,

@@ -132,6 +132,7 @@ export const OPS = {
 
   // Network.
   netlink: { code: 60, about: "socket(2) AF_NETLINK, sends `messages` (each nlmsghdr padded to 4), reads every ack; patches the fd number of `fds[i]` as u32 into byte `offsets[i]` first", args: { protocol: "number", messages: "bytes", fds: "fds", offsets: "numbers" } },
+  "hold-port": { code: 61, about: "socket(2), bind(2) to an IPv4 address (4 bytes) and a port, and neither listens nor reads: it stays open until this process ends, and nobody else can have it", args: { protocol: "number", address: "bytes", port: "number" } },
 
   // What a process is.
   "set-ids": { code: 70, about: "setgroups(2), setresgid(2), setresuid(2), then PR_SET_DUMPABLE: 1 in phase child of a process that has not joined others, who could then look into it; else 0, until exec", args: { uid: "number", gid: "number", groups: "numbers" } },

@@ -69,12 +69,15 @@ async function reclaim(store: Store, link: string, owner: string, id: string): P
   })
 }
 
-/** @returns undefined if the name is ours now, else the id of the container that has it. */
-export async function claimName(store: Store, name: string, id: string): Promise<string | undefined> {
-  const link = nameLink(store, name)
+/** Claims a link, also from a container that is gone. @returns undefined if it is ours now, else the id of the container that has it. */
+export async function claimLink(store: Store, link: string, id: string): Promise<string | undefined> {
   const owner = claim(link, id)
   return owner === undefined ? undefined : reclaim(store, link, owner, id)
 }
+
+/** @returns undefined if the name is ours now, else the id of the container that has it. */
+export const claimName = (store: Store, name: string, id: string): Promise<string | undefined> =>
+  claimLink(store, nameLink(store, name), id)
 
 const placeOf = (id: string): number => Number.parseInt(id.slice(0, 8), 16) % IDS_RANGES || 0
 const idsLink = ({ root }: Pick<Store, "root">, place: number): string => `${root}/ids/${place}`
@@ -89,9 +92,7 @@ export async function claimIds(store: Store, id: string): Promise<{ readonly bas
   for (let probe = 0; probe < IDS_RANGES; probe++) {
     const place = (first + probe) % IDS_RANGES
     const link = idsLink(store, place)
-    const owner = claim(link, id)
-    if (owner === undefined || (await reclaim(store, link, owner, id)) === undefined)
-      return { base: IDS_BASE + place * IDS_SIZE, link }
+    if ((await claimLink(store, link, id)) === undefined) return { base: IDS_BASE + place * IDS_SIZE, link }
   }
   throw new EngineError(
     "STATE_UNUSABLE",

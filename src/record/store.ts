@@ -7,6 +7,7 @@
  *         container.json  config.json  status  log  upper  work
  *       names/NAME → ID
  *       ids/N → ID                    a range of 65,536 ids of the host
+ *       networks/NAME/                network.json, leases/ADDRESS → ID
  *       skeleton                      a layer with the mount points that every container needs
  *       staging                       where executors put overlays together, unseen by each other
  *
@@ -53,7 +54,7 @@ export function makeRoots(root: string, run: string): void {
     make(directory)
     mustBeOurs(directory)
   }
-  for (const name of ["containers", "names", "ids", "staging"]) make(`${root}/${name}`)
+  for (const name of ["containers", "names", "ids", "networks", "staging"]) make(`${root}/${name}`)
   if (!existsSync(`${root}/skeleton`)) makeSkeleton(root)
 }
 

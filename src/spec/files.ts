@@ -55,12 +55,14 @@ export const isIPv6 = (text: string): boolean => {
 }
 const isLoopback = (address: string): boolean => address.startsWith("127.") || /^(0*:)*:?0*1$/.test(address)
 
-function hosts(
-  request: Request,
-  files: HostFiles,
-  names: { readonly hostname: string; readonly domainname?: string },
-  ipv6: boolean,
-): string {
+/** `address`: the container's own on its network, if it has one. */
+interface Names {
+  readonly hostname: string
+  readonly domainname?: string
+  readonly address?: string | undefined
+}
+
+function hosts(request: Request, files: HostFiles, names: Names, ipv6: boolean): string {
   const added = (request.addHosts ?? []).map(({ name, address }) => {
     const refuse = (cause: string, hint?: string) =>
       new EngineError("INVALID_VALUE", `cannot add the host ${name}: ${cause}`, hint)
@@ -74,7 +76,7 @@ function hosts(
     request.network === "host" ? (files.hosts ?? "").split("\n").filter((line) => line.trim() !== "") : undefined
   // Without an address, the name is on the loopback: a program that looks itself up (sudo does) shall not wait for a time-out.
   const own = names.domainname ? `${names.hostname}.${names.domainname} ${names.hostname}` : names.hostname
-  const lines = base ?? [...LOCALHOST, ...(ipv6 ? LOCALHOST6 : []), `127.0.1.1\t${own}`]
+  const lines = base ?? [...LOCALHOST, ...(ipv6 ? LOCALHOST6 : []), `${names.address ?? "127.0.1.1"}\t${own}`]
   return `${[...lines, ...added].join("\n")}\n`
 }
 
@@ -113,7 +115,7 @@ function resolvConf(request: Request, files: HostFiles): string {
 export function ownFiles(
   request: Request,
   files: HostFiles,
-  names: { readonly hostname: string; readonly domainname?: string },
+  names: Names,
   ipv6: boolean,
 ): Readonly<Record<OwnFile, string>> {
   return {

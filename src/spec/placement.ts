@@ -4,6 +4,7 @@
  *     STATE/containers/ID    config.json, container.json, upper, work, log, own files     kept until `rm`
  *     STATE/names/NAME       symlink to the id: the name is taken                          a lease
  *     STATE/ids/N            symlink to the id: the N-th 64K of host ids is taken          a lease
+ *     STATE/networks/…       symlink to the id: an address of a network is taken           a lease
  *     RUN/ID                 the control socket, the wire                                  gone after a reboot
  *     /minicontainer/ID      below the root of every cgroup hierarchy
  *
@@ -16,7 +17,7 @@ import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import { signalNumber } from "../base/signals.ts"
 import type { Host } from "../model/host.ts"
-import type { Placement } from "../model/placement.ts"
+import type { Attachment, Placement } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
 import { STDIO } from "../model/stdio.ts"
 import { FIRST_ID, OWN_IDS } from "./namespaces.ts"
@@ -28,6 +29,8 @@ export interface Chosen {
   readonly name: string
   /** The first host id of its 64K range; undefined: it uses the host's ids. */
   readonly idBase: number | undefined
+  /** Its place on a network, and the lease of its address. */
+  readonly network?: { readonly attachment: Attachment; readonly lease: string }
 }
 
 export interface Roots {
@@ -113,7 +116,7 @@ function cgroupParent(parent: string): string {
  * @throws {EngineError} `INVALID_VALUE`, also for a stop signal or detach keys that make no sense.
  */
 export function placement(request: Request, host: Host, chosen: Chosen, roots: Roots, scope: string): Placement {
-  const { id, name, idBase } = chosen
+  const { id, name, idBase, network } = chosen
   if (request.stopSignal !== undefined) signalNumber(request.stopSignal)
   const directory = `${roots.state}/containers/${id}`
   const ours = cgroupOf(scope)
@@ -126,6 +129,7 @@ export function placement(request: Request, host: Host, chosen: Chosen, roots: R
     leases: [
       `${roots.state}/names/${name}`,
       ...(idBase === undefined ? [] : [`${roots.state}/ids/${(idBase - FIRST_ID) / OWN_IDS}`]),
+      ...(network ? [network.lease] : []),
     ],
     rootfs: {
       kind: "overlay",
@@ -143,5 +147,6 @@ export function placement(request: Request, host: Host, chosen: Chosen, roots: R
     ...(request.detached && { announce: `${id}\n` }),
     gate: false,
     ownFiles: [],
+    ...(network && { network: network.attachment }),
   }
 }

@@ -123,7 +123,7 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   return {
     config,
     placement: { ...place, ownFiles: OWN_FILES.map((file) => `${place.directory}/${file}`) },
-    files: ownFiles(request, facts.hostFiles, names, host.ipv6),
+    files: ownFiles(request, facts.hostFiles, { ...names, address: place.network?.address }, host.ipv6),
     warnings: [...user.warnings, ...capabilities.warnings, ...limits.warnings],
   }
 }

@@ -22,7 +22,15 @@ check({ memoryBytes: "512m" }, "memoryBytes is not a whole number from -90071992
 check({ cpus: "1" }, "cpus is not a number")
 check({ cpus: Number.NaN }, "cpus is not a number")
 check({ privileged: "yes" }, "privileged is neither true nor false")
-check({ network: "bridge" }, `network is "bridge", none of none, host`)
+check({ network: 7 }, "network is not a text")
+check(
+  { publish: [{ protocol: "icmp", hostPort: 1, containerPort: 1 }] },
+  `publish[0].protocol is "icmp", none of tcp, udp, sctp`,
+)
+check(
+  { publish: [{ protocol: "tcp", hostPort: 65536, containerPort: 1 }] },
+  "publish[0].hostPort is not a whole number from 0 to 65535",
+)
 check({ ipc: "public" }, `ipc is "public", none of host, private, none, shareable`)
 check({ userns: "auto" }, `userns is "auto", none of host`)
 check({ mounts: [{ kind: "volume", target: "/x" }] }, `mounts[0].kind is "volume", none of bind, tmpfs`)

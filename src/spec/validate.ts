@@ -66,7 +66,18 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   ipc: word("host", "private", "none", "shareable"),
   uts: word("host"),
   cgroupns: word("host", "private"),
-  network: word("none", "host"),
+  network: text,
+  publish: list(
+    record(
+      {
+        protocol: word("tcp", "udp", "sctp"),
+        hostAddress: text,
+        hostPort: whole(0, 65535),
+        containerPort: whole(1, 65535),
+      },
+      ["protocol", "hostPort", "containerPort"],
+    ),
+  ),
   devices: list(record({ host: text, container: text, access: text }, ["host", "container", "access"])),
   deviceRules: texts,
   sysctls: textMap,

@@ -125,7 +125,7 @@ function item(container: Summary, whole: boolean, now: number): Item {
     Mounts: mounts.join(","),
     Names: name,
     Networks: networks.join(","),
-    Ports: "",
+    Ports: container.ports.join(", "),
     RunningFor: `${humanSpan(now - Date.parse(container.created))} ago`,
     Size: "0B",
     State: status as string,

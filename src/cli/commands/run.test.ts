@@ -179,6 +179,16 @@ check("--pid host --ipc shareable --uts host --userns host --cgroupns host --net
   cgroupns: "host",
   network: "none",
 })
+check("--network default -p 80 -p 127.0.0.1:53:5353/UDP -p 8000-8001:80-81 -p 0.0.0.0::7", {
+  network: "bridge",
+  publish: [
+    { protocol: "tcp", hostPort: 0, containerPort: 80 },
+    { protocol: "udp", hostAddress: "127.0.0.1", hostPort: 53, containerPort: 5353 },
+    { protocol: "tcp", hostPort: 8000, containerPort: 80 },
+    { protocol: "tcp", hostPort: 8001, containerPort: 81 },
+    { protocol: "tcp", hostPort: 0, containerPort: 7 },
+  ],
+})
 check("--add-host a:1.2.3.4 --add-host b=::1 --add-host 'c:[fe80::1]'", {
   addHosts: [
     { name: "a", address: "1.2.3.4" },
@@ -350,14 +360,20 @@ runFails(
 )
 runFails("--add-host a:1.2.3.400", "cannot use --add-host a:1.2.3.400: not an IP address")
 runFails("--dns nine", "cannot use --dns nine: not an IP address")
-runFails("--network web", "cannot use --network web: not a value that it knows", "it takes none or host")
-runFails("--network bridge", "cannot use --network bridge: networks are not built yet", "it takes none or host")
+runFails("--network /web", "cannot use --network /web: it is no name of a network", "none, host, bridge")
 runFails(
   "--pid container:x",
   "cannot use --pid container:x: joining another container's namespace is not built yet",
   "it takes host",
 )
-runFails("-p 80:80", "cannot use --publish: networks are not built yet")
+runFails("-p 1-3:1-2", "cannot use --publish 1-3:1-2: the two ranges have not the same length")
+runFails(
+  "-p 80:99999",
+  'cannot use --publish 80:99999: "99999" is no port and no range of ports',
+  "a port is a number from 1 to 65535; a range is 8000-8010",
+)
+runFails("-p 80/icmp", 'cannot use --publish 80/icmp: there is no protocol "icmp"', "it takes tcp, udp or sctp")
+runFails("-p [::1]:80:80", "cannot use --publish [::1]:80:80: ports of IPv6 addresses are not published")
 runFails("--restart always", "cannot use --restart: restart policies are not built yet")
 runFails(
   "--stop-signal BANANA",

@@ -55,11 +55,12 @@ function ifinfo(index: number, up: boolean): Uint8Array {
 /** The message that sets an interface up: what `ip link set dev LINK up` sends. @param index the interface's number; 1 is `lo` in every namespace. */
 export const linkUp = (index: number): Uint8Array => message(RTM_NEWLINK, DO, ifinfo(index, true), [])
 
-/** `ip link add NAME index INDEX mtu MTU type bridge`, and up at once. EEXIST: the name is taken; EBUSY (before 6.6: EEXIST): the number is. */
-export const addBridge = (name: string, index: number, mtu: number): Uint8Array =>
+/** `ip link add NAME index INDEX mtu MTU address MAC type bridge`, and up at once. EEXIST: the name is taken; EBUSY (before 6.6: EEXIST): the number is. */
+export const addBridge = (name: string, index: number, mtu: number, mac: Uint8Array): Uint8Array =>
   message(RTM_NEWLINK, MAKE, ifinfo(index, true), [
     attribute(IFLA.ifname, text(name)),
     attribute(IFLA.mtu, u32(mtu)),
+    attribute(IFLA.address, mac),
     nested(IFLA.linkinfo, [attribute(INFO.kind, text("bridge"))]),
   ])
 
