@@ -417,6 +417,7 @@ static int do_all(bool more) {
     dprintf(1, "failed %u %d %u %s\n", i, error, detail, does(i));
     return 1;
   }
+  if (freed) dprintf(1, "freed %llu\n", freed);
   return 0;
 }
 

@@ -34,7 +34,7 @@ static int (*const HOW[LAST_OP + 1])(struct run *, const struct step *) = {
   [OP_UMASK] = op_umask, [OP_CHDIR] = op_chdir, [OP_BOUNDING] = op_bounding, [OP_KEEP_CAPABILITIES] = op_keep_capabilities,
   [OP_CAPABILITIES] = op_capabilities, [OP_AMBIENT] = op_ambient, [OP_NO_NEW_PRIVILEGES] = op_no_new_privileges, [OP_SECCOMP] = op_seccomp,
   [OP_PERSONALITY] = op_personality, [OP_IO_PRIORITY] = op_io_priority, [OP_SCHEDULER] = op_scheduler, [OP_AFFINITY] = op_affinity,
-  [OP_MAKE_DIRECTORY] = op_make_directory, [OP_CLOSE_FILES] = op_close_files, [OP_HOOK] = op_hook, [OP_GATE] = op_gate, [OP_INIT] = op_init, [OP_EXEC] = op_exec,
+  [OP_MAKE_DIRECTORY] = op_make_directory, [OP_CLOSE_FILES] = op_close_files, [OP_HOOK] = op_hook, [OP_GATE] = op_gate, [OP_INIT] = op_init, [OP_EXEC] = op_exec, [OP_FILL] = op_fill,
 };
 
 int perform(struct run *run, const struct step *step) {

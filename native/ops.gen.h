@@ -3,7 +3,7 @@
 #define OPS_GEN_H
 
 #define WIRE_VERSION 1
-#define LAST_OP 103
+#define LAST_OP 170
 #define MOST_ARGS 19
 
 enum phase { PHASE_HOST, PHASE_CLONE, PHASE_PARENT, PHASE_CHILD, PHASE_OUTSIDE, PHASE_INSIDE, PHASE_GATE, PHASE_START, PHASE_STARTED, PHASE_EXIT, PHASE_END, PHASE_UNDO };
@@ -80,6 +80,7 @@ enum op {
   OP_GATE = 101, /* reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it */
   OP_INIT = 102, /* fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on */
   OP_EXEC = 103, /* execve(2) of argv[0], searched in `path` (directories) if it has no slash */
+  OP_FILL = 170, /* copies what the root has at `path` into a volume that is empty (looks whether it is): files, directories, links, FIFOs with owner, mode, times and attributes; mount and links are not followed */
 };
 
 /* The arguments of each op, one letter each: n number, t text, b bytes, f fd, x texts, y numbers, z fds; upper case: may be absent. */
@@ -153,6 +154,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_GATE] = { "gate", "f" },
   [OP_INIT] = { "init", "" },
   [OP_EXEC] = { "exec", "xxx" },
+  [OP_FILL] = { "fill", "ft" },
 };
 #define FRAME_ARGS "nnnnnTTTnnTbTxNNnnT"
 
@@ -309,6 +311,8 @@ enum argument {
   A_EXEC_ARGV = 0,
   A_EXEC_ENV = 1,
   A_EXEC_PATH = 2,
+  A_FILL_MOUNT = 0,
+  A_FILL_PATH = 1,
   HEADER_STAY = 0,
   HEADER_OUTER = 1,
   HEADER_STDIO = 2,

@@ -37,6 +37,7 @@ int parent_of(const struct run *run, const char *path, const char **name);     /
 int make_at(int at, const char *name, mode_t mode, dev_t device, uint64_t uid, uint64_t gid);   /* any kind; NONE64: owner as made */
 int make_path(const struct run *run, const char *path, mode_t mode, uint64_t uid, uint64_t gid);
 int remove_tree(int parent, const char *name);
+extern unsigned long long freed;                                               /* bytes on disk of the files that remove_tree removed */
 
 /* seal.c */
 int seal(char **argv);                                                         /* runs this program again so that nobody can write to it; 0: it is so already, -1: it cannot be */
@@ -59,5 +60,6 @@ OP(set_ids); OP(hostname); OP(domainname); OP(rlimit); OP(keyring); OP(session);
 OP(chdir); OP(bounding); OP(keep_capabilities); OP(capabilities); OP(ambient); OP(no_new_privileges); OP(seccomp); OP(personality);
 OP(io_priority); OP(scheduler); OP(affinity); OP(make_directory); OP(close_files);
 OP(hook); OP(gate); OP(init); OP(exec);
+OP(fill);
 
 #endif

@@ -102,6 +102,7 @@ int make_path(const struct run *run, const char *path, mode_t mode, uint64_t uid
 /* ---- removing a tree ---- */
 
 static unsigned long removed, moved;
+unsigned long long freed;
 
 /*
  * One pass over a directory and those below it, each by its fd. What lies too deep is moved to the top, for the next pass: so there is
@@ -117,7 +118,9 @@ static int sweep(int directory, int top, int depth) {
       const char *name = entry->name;
       i += entry->size;
       if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
-      if (unlinkat(directory, name, 0) == 0) { removed++; continue; }
+      struct stat about;
+      bool last = fstatat(directory, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && (about.st_nlink == 1 || S_ISDIR(about.st_mode));
+      if (unlinkat(directory, name, 0) == 0) { removed++, freed += last ? (unsigned long long)about.st_blocks * 512 : 0; continue; }
       if (errno == EISDIR && unlinkat(directory, name, AT_REMOVEDIR) == 0) { removed++; continue; }
       if (errno == ENOENT) continue;
       if (errno != ENOTEMPTY) { error = errno; continue; }   // EBUSY: something is mounted there, and is left alone

@@ -14,6 +14,7 @@ import { GLOBAL_FLAGS } from "../src/cli/main.ts"
 const ROOT = join(import.meta.dirname, "..")
 const MADE = "Made from `src/cli/` by `make generate`."
 
+const fileOf = (name: string) => `${name.replace(" ", "-")}.md`
 const code = (text: string) => `\`${text.replaceAll("|", "\\|")}\``
 const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;")
 
@@ -54,7 +55,7 @@ ${MADE}
 }
 
 function overview(rows: readonly (readonly [string, Row])[]): string {
-  const lines = rows.map(([name, row]) => `| [${name}](${name}.md) | ${cell(row.about)} |`)
+  const lines = rows.map(([name, row]) => `| [${name}](${fileOf(name)}) | ${cell(row.about)} |`)
   return `# The command line
 
     minicontainer [OPTIONS] COMMAND
@@ -79,7 +80,7 @@ const SHOWN = await Promise.all(
 
 /** Path from the root of the repository → text. */
 export function commandPages(): ReadonlyMap<string, string> {
-  const pages = SHOWN.map(({ name, row, command }) => [`docs/cli/${name}.md`, page(command, row)] as const)
+  const pages = SHOWN.map(({ name, row, command }) => [`docs/cli/${fileOf(name)}`, page(command, row)] as const)
   return new Map([["docs/cli/README.md", overview(SHOWN.map(({ name, row }) => [name, row]))], ...pages])
 }
 

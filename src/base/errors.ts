@@ -22,6 +22,8 @@ export const ANSWERS = {
   DIGEST_MISMATCH: { exit: 1, http: 502, about: "what came is not what its digest or size says" },
   // What was named is not there, or in the way.
   CONTAINER_NOT_FOUND: { exit: 1, http: 404, about: "no container has this name or id" },
+  VOLUME_NOT_FOUND: { exit: 1, http: 404, about: "no volume has this name" },
+  VOLUME_IN_USE: { exit: 1, http: 409, about: "a container has the volume, whether it runs or not" },
   AMBIGUOUS_ID: { exit: 1, http: 409, about: "several containers' ids begin with these digits" },
   NETWORK_NOT_FOUND: { exit: 125, http: 404, about: "no network has this name" },
   PORT_TAKEN: { exit: 125, http: 409, about: "somebody has this port of the host already" },

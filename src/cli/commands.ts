@@ -9,7 +9,7 @@ import type { Command } from "./command.ts"
 
 export interface Row {
   /** The heading in help; absent: not shown. */
-  readonly group?: "Run" | "Look" | "End" | "About"
+  readonly group?: "Run" | "Look" | "End" | "Volumes" | "About"
   readonly about: string
   /** Other names, of one or two words. */
   readonly also?: readonly string[]
@@ -64,6 +64,33 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["container rm", "container remove"],
     page: async () => (await import("./commands/rm.ts")).rm,
   },
+  "volume create": {
+    group: "Volumes",
+    about: "Make a volume",
+    page: async () => (await import("./commands/volume.ts")).create,
+  },
+  "volume ls": {
+    group: "Volumes",
+    about: "List volumes",
+    also: ["volume list"],
+    page: async () => (await import("./commands/volume.ts")).ls,
+  },
+  "volume inspect": {
+    group: "Volumes",
+    about: "Print all that is known of volumes, as JSON",
+    page: async () => (await import("./commands/volume.ts")).inspect,
+  },
+  "volume rm": {
+    group: "Volumes",
+    about: "Remove volumes and what is in them",
+    also: ["volume remove"],
+    page: async () => (await import("./commands/volume.ts")).rm,
+  },
+  "volume prune": {
+    group: "Volumes",
+    about: "Remove volumes that no container has",
+    page: async () => (await import("./commands/volume.ts")).prune,
+  },
   info: {
     group: "About",
     about: "Print what this host offers and how many containers there are",
@@ -93,6 +120,7 @@ export function find(
   const [first = "", second] = argv
   const two = `${first} ${second}`
   for (const [name, row] of Object.entries(COMMANDS)) {
+    if (name === two) return { name, row, took: 2 }
     if (name === first) return { name, row, took: 1 }
     if (row.also?.includes(two)) return { name, row, took: 2 }
     if (row.also?.includes(first)) return { name, row, took: 1 }

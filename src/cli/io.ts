@@ -27,6 +27,8 @@ export interface Io {
   readonly cwd: string
   /** Never more than `limit` bytes. @throws Node's error with a `code`; `EFBIG` for a file that has more. */
   readFile(path: string, limit: number): Uint8Array
+  /** What is typed up to the end of the line; "" at the end of stdin. */
+  readLine(): string
   /** Whether a path can be read as often as one likes: an ordinary file, no pipe. False if it is not there. */
   isFile(path: string): boolean
   /** Milliseconds since 1970. */
@@ -66,6 +68,7 @@ export function stdio(): Io {
       return process.cwd()
     },
     readFile: readBounded,
+    readLine,
     isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true,
     now: () => Date.now(),
     get self() {
@@ -122,6 +125,12 @@ function readBounded(path: string, limit: number): Uint8Array {
   } finally {
     closeSync(fd)
   }
+}
+
+/** A terminal gives a line at a time; a longer one than this is no answer to any question of ours. */
+function readLine(): string {
+  const piece = new Uint8Array(1024)
+  return new TextDecoder().decode(piece.subarray(0, readSync(DESCRIPTORS.stdin, piece)))
 }
 
 /** Linux Documentation/admin-guide/devices.txt: memory devices (/dev/null), and the slaves of Unix98 pseudo-terminals. */

@@ -46,6 +46,7 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
       entrypoint: entrypoint || undefined,
       labels: filled(labels(options, at)),
       mounts: filled(mounts(options, at.cwd)),
+      volumesFrom: filled(options["volumes-from"]),
       readOnly: options["read-only"] || undefined,
       groupAdd: filled(options["group-add"]),
       memoryBytes: options.memory || undefined,

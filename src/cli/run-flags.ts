@@ -20,7 +20,6 @@ const NETWORK = "this part of networks is not built yet"
 const BLOCK_IO = "limits on block devices are not built yet"
 const HEALTH = "health checks are not built yet"
 const IMAGES = "images are not built yet"
-const VOLUMES = "named and anonymous volumes are not built yet"
 const GONE = "the kernel no longer has this limit"
 const REALTIME = "cgroup v2 has no real-time budget"
 const WINDOWS = "it means something on Windows only"
@@ -77,17 +76,19 @@ export const RUN_FLAGS = {
   mount: list({
     value: "KEY=VALUE,...",
     each: mount,
-    about: "Mount: type=bind,src=HOST,dst=PATH[,readonly] or type=tmpfs,dst=PATH",
+    about: "Mount: type=bind,src=HOST,dst=PATH[,readonly], type=volume,src=NAME,dst=PATH or type=tmpfs,dst=PATH",
   }),
   "read-only": bool({ about: "Make its root file system read-only" }),
   "shm-size": bytes({ min: 4096, about: "Size of /dev/shm (default 64m)" }),
   tmpfs: list({ value: "PATH[:OPTIONS]", each: tmpfs, about: "Mount memory: /run:size=64m,mode=1777" }),
   volume: list({
     short: "v",
-    value: "HOST:PATH[:ro]",
+    value: "[SOURCE:]PATH[:ro]",
     each: volume,
-    about: "Mount a file or directory of the host, which must exist",
+    about:
+      "Mount a file or directory of the host, which must exist, or a volume, by its name; without SOURCE, one of its own",
   }),
+  "volumes-from": list({ value: "CONTAINER[:ro]", about: "Mount what another container has mounted" }),
 
   // How much it gets.
   "cgroup-parent": text({ value: "PATH", about: "Cgroup below which the container's is made" }),
@@ -208,6 +209,5 @@ export const RUN_FLAGS = {
     harmless: ["false"],
     about: "Give it the API socket",
   }),
-  "volume-driver": text({ refuse: VOLUMES, about: "Volume driver" }),
-  "volumes-from": text({ refuse: VOLUMES, about: "Mount the volumes of another container" }),
+  "volume-driver": text({ refuse: "there is one driver, local", harmless: ["local", ""], about: "Volume driver" }),
 }

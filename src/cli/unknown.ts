@@ -23,7 +23,6 @@ const LATER: Readonly<Record<string, string>> = {
   ),
   compose: "what several containers are together is not built yet",
   network: "networks are not built yet",
-  volume: "named volumes are not built yet",
   swarm: "there is one machine, and no cluster",
 }
 

@@ -102,7 +102,11 @@ const RATE = 1e9
 
 function hostConfig(request: Request, config: Config, id: string): Readonly<Record<string, unknown>> {
   const binds = (request.mounts ?? []).flatMap((mount) =>
-    mount.kind === "bind" ? [`${mount.source}:${mount.target}${modeOf(mount)}`] : [],
+    mount.kind === "bind"
+      ? [`${mount.source}:${mount.target}${modeOf(mount)}`]
+      : mount.kind === "volume" && !mount.anonymous
+        ? [`${mount.name}:${mount.target}${mount.readOnly ? ":ro" : ""}`]
+        : [],
   )
   const tmpfs = (request.mounts ?? []).flatMap((mount) =>
     mount.kind === "tmpfs" ? [[mount.target, (mount.options ?? []).join(",")] as const] : [],
@@ -123,7 +127,7 @@ function hostConfig(request: Request, config: Config, id: string): Readonly<Reco
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
     AutoRemove: request.remove ?? false,
     VolumeDriver: "",
-    VolumesFrom: null,
+    VolumesFrom: request.volumesFrom ?? null,
     ConsoleSize: [config.process?.consoleSize?.height ?? 0, config.process?.consoleSize?.width ?? 0],
     CapAdd: request.capAdd?.length ? request.capAdd : null,
     CapDrop: request.capDrop?.length ? request.capDrop : null,
@@ -206,17 +210,29 @@ const mountsOf = ({ mounts = [] }: Request): readonly unknown[] =>
           RW: !mount.readOnly,
           Propagation: mount.propagation ?? "rprivate",
         }
-      : {
-          Type: "tmpfs",
-          Source: "",
-          Destination: mount.target,
-          Mode: (mount.options ?? []).join(","),
-          RW: true,
-          Propagation: "",
-        },
+      : mount.kind === "volume"
+        ? {
+            Type: "volume",
+            Name: mount.name ?? "",
+            Source: mount.source ?? "",
+            Destination: mount.target,
+            Driver: "local",
+            Mode: mount.readOnly ? "ro" : "",
+            RW: !mount.readOnly,
+            Propagation: "",
+          }
+        : {
+            Type: "tmpfs",
+            Source: "",
+            Destination: mount.target,
+            Mode: (mount.options ?? []).join(","),
+            RW: true,
+            Propagation: "",
+          },
   )
 
 function configOf(request: Request, config: Config, id: string): Readonly<Record<string, unknown>> {
+  const own = (request.mounts ?? []).filter((mount) => mount.kind === "volume" && mount.anonymous)
   const attached = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))
   return {
@@ -232,7 +248,7 @@ function configOf(request: Request, config: Config, id: string): Readonly<Record
     Env: config.process?.env ?? request.env ?? [],
     Cmd: request.args,
     Image: request.rootfs,
-    Volumes: null,
+    Volumes: own.length > 0 ? Object.fromEntries(own.map(({ target }) => [target, {}])) : null,
     WorkingDir: config.process?.cwd ?? request.workdir ?? "",
     Entrypoint: request.entrypoint ? [request.entrypoint] : null,
     OnBuild: null,

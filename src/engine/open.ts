@@ -25,6 +25,11 @@ export function open(options: OpenOptions): Engine {
       yield* (await import("./logs.ts")).logs(world, ...given)
     },
     inspect: async (...given) => (await import("./inspect.ts")).inspect(world, ...given),
+    createVolume: async (...given) => (await import("./volumes.ts")).createVolume(world, ...given),
+    volumes: async (...given) => (await import("./volumes.ts")).volumes(world, ...given),
+    inspectVolume: async (...given) => (await import("./volumes.ts")).inspectVolume(world, ...given),
+    removeVolume: async (...given) => (await import("./volumes.ts")).removeVolume(world, ...given),
+    pruneVolumes: async (...given) => (await import("./volumes.ts")).pruneVolumes(world, ...given),
     info: async () => (await import("./info.ts")).info(world),
   }
 }

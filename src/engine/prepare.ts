@@ -76,7 +76,7 @@ const withSources = (host: Host, request: Request): Host => ({
   paths: {
     ...host.paths,
     ...Object.fromEntries(
-      sourcesToMake(request).flatMap((source) => {
+      [...sourcesToMake(request), ...volumesToMake(request)].flatMap((source) => {
         const facts = host.paths[source]
         return facts?.kind === "missing" ? [[source, { ...facts, kind: "directory" as const, mode: 0o755 }]] : []
       }),
@@ -87,6 +87,13 @@ const sourcesToMake = ({ mounts = [] }: Request): readonly string[] =>
   mounts.flatMap((mount) =>
     mount.kind === "bind" && mount.createSource && mount.source.startsWith("/") ? [mount.source] : [],
   )
+
+const volumesToMake = ({ mounts = [] }: Request): readonly string[] =>
+  mounts.flatMap((mount) => (mount.kind === "volume" && mount.source ? [mount.source] : []))
+
+/** Whether a request says anything of volumes: all others pay nothing for them. */
+const needsVolumes = ({ mounts = [], volumesFrom = [] }: Request): boolean =>
+  volumesFrom.length > 0 || mounts.some(({ kind }) => kind === "volume")
 
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
@@ -159,16 +166,19 @@ function textOf<K extends string>(key: K, path: string): { readonly [name in K]?
  * A container that is ready to be carried out, on disk.
  * @throws {EngineError} for everything that can be known before the first step; then nothing remains.
  */
-export async function prepare(world: World, request: Request, options: PrepareOptions = {}): Promise<Prepared> {
-  checkRequest(request)
-  refuseEmpty(request.rootfs)
-  makeSources(request)
-  const seen = hostFor(world, request)
-  const host = options.corrected ? corrected(seen, options.corrected) : seen
-  requirePower(host, "run a container")
-  const own = userNamespace(request, host).own
+export async function prepare(world: World, given: Request, options: PrepareOptions = {}): Promise<Prepared> {
+  checkRequest(given)
+  const volumes = needsVolumes(given) ? await import("./volumes.ts") : undefined
+  const named = volumes ? volumes.nameVolumes(world, given) : given
+  const { rootfs } = named
+  refuseEmpty(rootfs)
+  makeSources(named)
+  const seen = hostFor(world, named)
+  const power = options.corrected ? corrected(seen, options.corrected) : seen
+  requirePower(power, "run a container")
+  const own = userNamespace(named, power).own
   let draft = await createRecord(world.store(), {
-    request,
+    request: named,
     created: timeOf(world.now()),
     ownIds: own,
     random: world.random,
@@ -177,6 +187,9 @@ export async function prepare(world: World, request: Request, options: PrepareOp
   try {
     // At a second try it is our own, with the id of the first.
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id, options.corrected ? "w" : "wx")
+    const request = volumes ? volumes.placeVolumes(world, named, draft.record.id) : named
+    const placed = volumes ? hostFor(world, request) : seen
+    const host = options.corrected ? corrected(placed, options.corrected) : placed
     const network = isBridged(request) && (await (await import("./network.ts")).attach(world, request, draft.record.id))
     if (network) draft = { ...draft, leases: [...draft.leases, network.lease] }
     const specified = specify(request, {
@@ -195,19 +208,21 @@ export async function prepare(world: World, request: Request, options: PrepareOp
       ? { ...planned, frame: { ...planned.frame, failed: failedWords(planned, failed, facts, again) } }
       : planned
     writeFiles(draft, specified)
-    finishRecord(draft, specified.placement, specified.config)
+    finishRecord({ ...draft, record: { ...draft.record, request } }, specified.placement, specified.config)
     const wire = `${draft.runDirectory}/wire`
     writeFileSync(wire, encode(plan), { mode: 0o600 })
     return { id: draft.record.id, plan, wire, facts }
   } catch (error) {
+    volumes?.dropVolumes(world, draft.record.id)
     dropRecord(world.store(), draft)
     throw error
   }
 }
 
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
-export async function preview(world: World, request: Request): Promise<Explained> {
-  checkRequest(request)
+export async function preview(world: World, given: Request): Promise<Explained> {
+  checkRequest(given)
+  const request = needsVolumes(given) ? (await import("./volumes.ts")).previewVolumes(world, given, PREVIEW_ID) : given
   const attachment = isBridged(request) && (await import("./network.ts")).wouldAttach(world, request)
   const host = withSources(hostFor(world, request), request)
   const own = userNamespace(request, host).own
@@ -293,6 +308,10 @@ function writeCidFile(path: string, id: string, flag: "w" | "wx"): void {
 
 /** The plan of a container that exists, from its record, with the host as it is now. */
 export function planOfRecord(world: World, config: Config, placement: Placement): Plan {
-  const sources = (config.mounts ?? []).flatMap(({ source }) => (source?.startsWith("/") ? [source] : []))
+  const { volumes = [] } = placement
+  const sources = (config.mounts ?? []).flatMap(({ source, destination }) => {
+    const path = volumes.find((volume) => volume.destination === destination)?.root ?? source
+    return path?.startsWith("/") ? [path] : []
+  })
   return containerPlan(config, placement, world.host([...new Set([...sources, config.root?.path ?? "/"])]))
 }

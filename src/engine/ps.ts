@@ -102,7 +102,10 @@ const FILTERS: Readonly<Record<string, Filter>> = {
   volume: (values) =>
     any(values, ({ record }, value) =>
       (record.request.mounts ?? []).some(
-        (mount) => mount.target === value || (mount.kind === "bind" && mount.source === value),
+        (mount) =>
+          mount.target === value ||
+          (mount.kind === "bind" && mount.source === value) ||
+          (mount.kind === "volume" && mount.name === value),
       ),
     ),
 }
@@ -147,7 +150,9 @@ function summary({ record, status, state }: Seen, now: number): Summary {
     ...(state === "exited" && status?.code !== undefined && { exitCode: status.code }),
     ...(state === "running" && status?.pid && { pid: status.pid.pid }),
     labels: request.labels ?? {},
-    mounts: (request.mounts ?? []).flatMap((mount) => (mount.kind === "bind" ? [mount.source] : [])),
+    mounts: (request.mounts ?? []).flatMap((mount) =>
+      mount.kind === "bind" ? [mount.source] : mount.kind === "volume" ? [mount.name ?? ""] : [],
+    ),
     networks: [networkOf(record)],
     ports: state === "running" ? (record.placement?.network?.ports ?? []).map(portText) : [],
   }

@@ -21,9 +21,13 @@ import { kill } from "./stop.ts"
 import type { World } from "./world.ts"
 
 /** @throws {EngineError} `WRONG_STATE` if it runs, without force; as `stop`. */
-export async function rm(world: World, reference: string, options: { readonly force?: boolean } = {}): Promise<void> {
+export async function rm(
+  world: World,
+  reference: string,
+  options: { readonly force?: boolean; readonly volumes?: boolean } = {},
+): Promise<void> {
   checkRm(options)
-  const { force = false } = options
+  const { force = false, volumes = false } = options
   const store = world.store()
   const id = resolveContainer(store, reference)
   const found = findRecord(store, id)
@@ -37,6 +41,8 @@ export async function rm(world: World, reference: string, options: { readonly fo
   const container = await see(world, id)
   if (container.state !== "exited") await insist(world, container, force)
   else if (container.status?.monitor && isAlive(container.status.monitor)) await finish(world, container)
+  if (!volumes && container.record.request.mounts?.some((mount) => mount.kind === "volume" && mount.anonymous))
+    (await import("../record/volumes.ts")).releaseVolumes(store, id)
   // A `--rm` container is gone by now; and of two that remove it, one does.
   if (!disown(store, id)) return
   await removeAll(world, id, container.record.placement?.leases ?? [])

@@ -32,13 +32,45 @@ export interface Engine {
   ps(options?: PsOptions): Promise<{ readonly containers: readonly Summary[]; readonly broken: readonly Broken[] }>
   /** Asks, waits, kills on time. Ends at once when the container does. A stopped container is left alone. */
   stop(container: string, options?: StopOptions): Promise<void>
-  /** Removes a container that does not run; with force, also one that does. */
-  rm(container: string, options?: { readonly force?: boolean }): Promise<void>
+  /** Removes a container that does not run; with force, also one that does. With `volumes`, also those that it alone has and nobody named. */
+  rm(container: string, options?: { readonly force?: boolean; readonly volumes?: boolean }): Promise<void>
   /** The lines of a container's log, oldest first; with `follow`, until the container ends. */
   logs(container: string, options?: LogOptions): AsyncIterable<LogLine>
   /** Docker's document of a container. */
   inspect(container: string): Promise<Inspected>
   info(): Promise<Info>
+  /** Makes a volume, or leaves the one of this name as it is. @returns its name. */
+  createVolume(request?: VolumeRequest): Promise<string>
+  /** By name. Filters: name, label, dangling, driver. */
+  volumes(options?: { readonly filters?: VolumeFilters }): Promise<readonly VolumeInspected[]>
+  inspectVolume(name: string): Promise<VolumeInspected>
+  /** A volume that a container has is left alone: `VOLUME_IN_USE`. */
+  removeVolume(name: string): Promise<void>
+  /** Removes volumes that no container has: those nobody has named, with `all` every one. */
+  pruneVolumes(options?: { readonly all?: boolean; readonly filters?: VolumeFilters }): Promise<VolumesPruned>
+}
+
+export interface VolumeRequest {
+  /** Absent: one is made up, and the volume counts as anonymous. */
+  readonly name?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Of the driver `local`: `type`, `o`, `device`. */
+  readonly options?: Readonly<Record<string, string>>
+}
+export type VolumeFilters = Readonly<Record<string, readonly string[]>>
+/** Docker's document of a volume. */
+export interface VolumeInspected {
+  readonly CreatedAt: string
+  readonly Driver: "local"
+  readonly Labels: Readonly<Record<string, string>> | null
+  readonly Mountpoint: string
+  readonly Name: string
+  readonly Options: Readonly<Record<string, string>> | null
+  readonly Scope: "local"
+}
+export interface VolumesPruned {
+  readonly removed: readonly string[]
+  readonly freedBytes: number
 }
 
 /** What a door hands to open.ts. */

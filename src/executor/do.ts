@@ -20,6 +20,8 @@ export interface Done {
   readonly failed?: Failure
   /** Steps that were no must, and failed. */
   readonly warnings: readonly Pick<Failure, "index" | "errno">[]
+  /** Bytes on disk of what was removed. */
+  readonly freed: number
 }
 
 /** The frame of a plan that runs nothing. */
@@ -46,19 +48,21 @@ export const planOf = (steps: readonly Step[]): Plan => ({ frame: NO_FRAME, step
  * @throws {EngineError} `EXECUTOR_FAILED` if the executor itself broke off. A failing step is an answer, not an error.
  */
 export async function doSteps(executor: string, plan: Pick<Plan, "steps" | "frame">): Promise<Done> {
-  if (plan.steps.length === 0) return { warnings: [] }
+  if (plan.steps.length === 0) return { warnings: [], freed: 0 }
   const wire = encode({ ...plan, frame: { ...plan.frame, failed: [], report: STDOUT }, warnings: [] })
   let failed: Failure | undefined
   const warnings: Pick<Failure, "index" | "errno">[] = []
+  let freed = 0
   const reports = new Reports((report) => {
     const { kind, ...told } = report
+    if (report.kind === "freed") freed = report.bytes
     if (kind === "failed") failed = told as Failure
     if (kind === "warning") warnings.push(told as Failure)
   })
   const said = await execute(executor, ["do"], wire, reports)
   if (!failed && said.status !== 0)
     throw broken(executor, said.errors.trim() || `it ended with ${said.signal ?? said.status}`)
-  return { ...(failed && { failed }), warnings }
+  return { ...(failed && { failed }), warnings, freed }
 }
 
 function execute(executor: string, args: readonly string[], input: Uint8Array, reports: Reports) {

@@ -5,6 +5,7 @@
  *     warning 12 1            step 12, which was not a must, failed with errno 1
  *     failed 13 1 0 mount …   step 13 failed; everything before it is undone. The last line.
  *     exited 0                the program's exit code, or 128 + the signal. The last line.
+ *     freed 4096              so many bytes were on disk of what was removed (use `do` alone)
  *
  * Read on: sentence.ts, spawn.ts, do.ts. native/executor.h.
  */
@@ -16,6 +17,7 @@ export type Report =
   | { readonly kind: "warning"; readonly index: number; readonly errno: number }
   | ({ readonly kind: "failed" } & Failure)
   | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "freed"; readonly bytes: number }
 
 /** One line without its newline; undefined for what is none: a newer executor may say more. */
 export function parseReport(line: string): Report | undefined {
@@ -24,6 +26,7 @@ export function parseReport(line: string): Report | undefined {
   const whole = (...numbers: (number | undefined)[]): boolean => numbers.every(Number.isInteger)
   if (kind === "started" && whole(first)) return { kind, pid: first! }
   if (kind === "exited" && whole(first)) return { kind, code: first! }
+  if (kind === "freed" && whole(first)) return { kind, bytes: first! }
   if (kind === "warning" && whole(first, second)) return { kind, index: first!, errno: second! }
   if (kind === "failed" && whole(first, second, third))
     return { kind, index: first!, errno: second!, detail: third!, does: words.slice(3).join(" ") }

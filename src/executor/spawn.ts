@@ -67,7 +67,7 @@ export function spawnExecutor(
     if (report.kind === "started") started.resolve(report.pid)
     else if (report.kind === "warning") warn?.(stepWarning(report, plan))
     else if (report.kind === "failed") failure = report
-    else code = report.code
+    else if (report.kind === "exited") code = report.code
   })
   child.on("error", (error) => settle(broken(executor, (error as NodeJS.ErrnoException).code ?? error.message, error)))
   const report = child.stdio[REPORT_FD] as NodeJS.ReadableStream | null

@@ -39,6 +39,17 @@ export interface Placement {
   readonly ownFiles: readonly string[]
   /** The bridge network that it is on. Absent: only the loopback, or the host's network. */
   readonly network?: Attachment
+  /** The mounts of config.json that are volumes. Absent: none. */
+  readonly volumes?: readonly PlacedVolume[]
+}
+
+export interface PlacedVolume {
+  /** The mount's, in config.json. */
+  readonly destination: string
+  /** The volume's own directory; absolute. The mount's source is this, or a path below it, which is resolved inside it. */
+  readonly root: string
+  /** An empty one gets what the image has there. */
+  readonly fill: boolean
 }
 
 /** A container's place on a bridge network. Everything is chosen, so that it can be made, found and taken back by anybody. */

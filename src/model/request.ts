@@ -18,6 +18,8 @@ export interface Request {
   readonly env?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly mounts?: readonly MountRequest[]
+  /** Containers whose binds and volumes this one gets too: `NAME`, `NAME:ro`. */
+  readonly volumesFrom?: readonly string[]
   readonly readOnly?: boolean
   readonly workdir?: string
   /** `name|uid[:group|gid]` */
@@ -89,7 +91,27 @@ export const networkOf = ({ network, publish }: Pick<Request, "network" | "publi
 export const isBridged = (request: Pick<Request, "network" | "publish">): boolean =>
   !["none", "host"].includes(networkOf(request))
 
+/** A directory that outlives containers, and that several may have. */
+export interface VolumeMount {
+  readonly kind: "volume"
+  /** Made if there is none. Absent: one of this container alone, which goes with it. */
+  readonly name?: string
+  readonly target: string
+  readonly readOnly?: boolean
+  /** false: it stays as it is. Else an empty volume gets what the image has at `target`. */
+  readonly copy?: boolean
+  /** A directory inside the volume, which must exist; relative. */
+  readonly subpath?: string
+  /** Of a volume that is made. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** The engine's: where it lies. Absolute. */
+  readonly source?: string
+  /** The engine's: nobody gave it its name. */
+  readonly anonymous?: boolean
+}
+
 export type MountRequest =
+  | VolumeMount
   | {
       readonly kind: "bind"
       readonly source: string

@@ -17,6 +17,7 @@ import { ATTR, type Options, PROPAGATION } from "../formats/mount/options.ts"
 import type { Host, PathFacts } from "../model/host.ts"
 import { canShift } from "../model/idmap.ts"
 import type { IdMapping, Mount, NamespaceType } from "../model/oci.ts"
+import type { PlacedVolume } from "../model/placement.ts"
 import type { Slot, Step } from "./step.ts"
 
 /** A namespace of the container: made for it, one that others have too, or the host's. */
@@ -30,6 +31,7 @@ export interface Binds {
   readonly gids: readonly IdMapping[]
   /** Sources that the engine has written itself: files about which the Host says nothing. */
   readonly ownFiles: readonly string[]
+  readonly volumes: readonly PlacedVolume[]
 }
 
 /** What one mount takes: in the parent, where the host's files are; in the child, where they go. */
@@ -62,14 +64,40 @@ export const attach = (slot: Slot, target: string): Step => ({
   why: "here the container sees it",
 })
 
+/** What is mounted lies below it, at a path that containers may have made a link: it is resolved inside. */
+const openVolume = (root: string, gives: Slot): Step => ({
+  phase: "parent",
+  op: "open",
+  path: root,
+  flags: O_PATH,
+  gives,
+  does: `open the volume ${root}`,
+  why: "the path inside it may hold links, and they must not lead out",
+})
+const O_PATH = 0o10000000
+
+const fill = (mount: Slot, path: string, loose: boolean): Step => ({
+  phase: "child",
+  op: "fill",
+  mount,
+  path,
+  ok: ["ENOENT", "ENOTDIR"],
+  // Where owners cannot be shifted the container may not even write.
+  ...(loose && { must: false as const }),
+  does: `fill the volume for ${path}, if it is empty`,
+  why: "programs expect there what their image brings; the volume would hide it",
+})
+
 /**
- * A volume. With a user namespace it is seen through the container's ids, so that container uid N writes as host uid N: exactly
+ * A directory of the host. With a user namespace it is seen through the container's ids, so that container uid N writes as host uid N: exactly
  * what people know from Docker. File systems that cannot do that are bound plainly, with a warning.
  */
 export function bind(mount: Mount, options: Options, slot: Slot, given: Binds): Placed {
   const { destination } = mount
   const source = sourceOf(mount, options, given)
-  const facts = given.host.paths[source]
+  const volume = given.volumes.find((one) => one.destination === destination)
+  // Below a volume nobody but the executor looks: what lies there is the containers' own.
+  const facts = given.host.paths[volume?.root ?? source]
   if (facts?.kind === "missing")
     throw new EngineError(
       "SOURCE_UNUSABLE",
@@ -86,6 +114,8 @@ export function bind(mount: Mount, options: Options, slot: Slot, given: Binds): 
     (place): place is PathFacts => place !== undefined && !can(place),
   )
   const deep = options.recursive
+  const within = volume && source !== volume.root ? source.slice(volume.root.length + 1) : undefined
+  const opened = volume && within !== undefined ? [openVolume(volume.root, `${slot}_volume`)] : []
   // To become a peer of the host's mount, a clone must never have been its slave.
   const all = !deep || options.recursivePropagation || options.propagation === PROPAGATION.shared
   const clone = (path: string, recursive: boolean, idmap: boolean, gives: Slot): Step => {
@@ -93,7 +123,8 @@ export function bind(mount: Mount, options: Options, slot: Slot, given: Binds): 
     return {
       phase: "parent",
       op: "clone-mount",
-      source: path,
+      source: within === undefined || path !== source ? path : within,
+      ...(within !== undefined && path === source && { from: `${slot}_volume` }),
       recursive: recursive ? 1 : 0,
       ...(idmap && { userns }),
       set,
@@ -107,15 +138,17 @@ export function bind(mount: Mount, options: Options, slot: Slot, given: Binds): 
     }
   }
   const kind = given.ownFiles.includes(source) || (facts !== undefined && facts.kind !== "directory") ? FILE : DIRECTORY
-  const top = [point(destination, kind), attach(slot, destination), ...topOnly(destination, options, all)]
+  const filled = volume?.fill ? [fill(slot, destination, misfits.length > 0)] : []
+  const top = [...filled, point(destination, kind), attach(slot, destination), ...topOnly(destination, options, all)]
   const whole = shift === "none" || (misfits.length === 0 && (shift === "all" || inner.length === 0))
-  if (whole) return { parent: [clone(source, deep, shift !== "none", slot)], child: top }
+  if (whole) return { parent: [...opened, clone(source, deep, shift !== "none", slot)], child: top }
 
   // A recursive call treats all mounts alike, and fails if one of them cannot be shifted: so one call each.
   const inside = (path: string): string =>
     `${destination.replace(/\/$/, "")}${path.slice(source.replace(/\/+$/, "").length)}`
   return {
     parent: [
+      ...opened,
       clone(source, false, facts === undefined || can(facts), slot),
       ...inner.map((place, index) => clone(place.path, false, shift === "all" && can(place), `${slot}_${index}`)),
     ],

@@ -60,6 +60,7 @@ const place = (
     devices: true,
     ttyGroup: true,
     ownFiles: ["/own/hosts"],
+    volumes: [],
     hierarchies: [
       { name: "memory", options: ["memory"] },
       { name: "cpu,cpuacct", options: ["cpu", "cpuacct"] },

@@ -18,6 +18,7 @@ import { EngineError } from "../base/errors.ts"
 import { ATTR, type Options, PROPAGATION, readOptions } from "../formats/mount/options.ts"
 import type { Host } from "../model/host.ts"
 import type { Config, IdMapping, Mount, NamespaceType } from "../model/oci.ts"
+import type { PlacedVolume } from "../model/placement.ts"
 import { attach, bind, type Placed, point, type Whose } from "./mounts-bind.ts"
 import type { Step } from "./step.ts"
 
@@ -39,6 +40,7 @@ export interface Mounts {
   readonly ttyGroup: boolean
   /** Sources that the engine has written itself: files about which the Host says nothing. */
   readonly ownFiles: readonly string[]
+  readonly volumes: readonly PlacedVolume[]
 }
 
 /** Phase child, before the pivot: stop telling the host what we mount. */

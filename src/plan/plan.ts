@@ -96,6 +96,7 @@ export function containerPlan(config: Config, placement: Placement, host: Host, 
     devices: dev !== undefined,
     hierarchies: hierarchies(group, host),
     ownFiles: placement.ownFiles,
+    volumes: placement.volumes ?? [],
     ttyGroup: !shifted || hostId(gids, 5) !== undefined,
   })
   const terminal = terminalOf(process, placement, true)

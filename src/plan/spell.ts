@@ -257,6 +257,8 @@ const SPELLING: Spelling = {
     `mkdir(${quote(path)}, ${octal(mode)}), with those above it, owned by ${uid}:${gid}`,
   ],
 
+  fill: ({ mount, path }) => [`cp -a ${quote(`${path}/.`)} ${slot(mount)}, if that is empty`],
+
   hook: ({ path, argv, env, timeout }) => [
     `execve(${quote(path)}, ${list(argv)}, ${list(env)}), the state on its stdin`,
     ...(Number(timeout) === 0 ? [] : [`kill(it, SIGKILL) after ${timeout} s`]),

@@ -164,6 +164,9 @@ export const OPS = {
   gate: { code: 101, about: "reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it", args: { fifo: "fd" } },
   init: { code: 102, about: "fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on", args: {} },
   exec: { code: 103, about: "execve(2) of argv[0], searched in `path` (directories) if it has no slash", args: { argv: "texts", env: "texts", path: "texts" } },
+
+  // Volumes.
+  fill: { code: 170, about: "copies what the root has at `path` into a volume that is empty (looks whether it is): files, directories, links, FIFOs with owner, mode, times and attributes; mount and links are not followed", args: { mount: "fd", path: "text" } },
 } as const satisfies Record<string, Row>
 
 export type Ops = typeof OPS

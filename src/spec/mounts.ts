@@ -16,7 +16,8 @@ import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import type { Host } from "../model/host.ts"
 import type { Mount } from "../model/oci.ts"
-import type { MountRequest, Request } from "../model/request.ts"
+import type { PlacedVolume } from "../model/placement.ts"
+import type { MountRequest, Request, VolumeMount } from "../model/request.ts"
 import { OWN_FILES } from "./files.ts"
 
 const SHM_BYTES = 64 * 1024 * 1024
@@ -77,8 +78,9 @@ function shm(request: Request): Mount | undefined {
 }
 
 /** How a request is called in an error: by source and target, as people wrote it. */
-const named = (mount: MountRequest): string =>
-  mount.kind === "bind" ? `${mount.source} on ${mount.target}` : `tmpfs on ${mount.target}`
+const named = (mount: MountRequest): string => `${nameOf(mount)} on ${mount.target}`
+const nameOf = (mount: MountRequest): string =>
+  mount.kind === "bind" ? mount.source : mount.kind === "volume" ? `volume ${mount.name ?? ""}`.trimEnd() : "tmpfs"
 
 function target(mount: MountRequest): string {
   const refuse = (cause: string) => new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: ${cause}`)
@@ -117,6 +119,30 @@ function bind(mount: MountRequest & { readonly kind: "bind" }, host: Host): Moun
     options: [recursive ? "rbind" : "bind", ...(mount.readOnly ? [deep ? "rro" : "ro"] : []), propagation],
   }
 }
+
+/** Its source was chosen by the engine. `ro` is for the top alone, so that it counts only when the volume has been filled. */
+function volume(mount: VolumeMount): Mount {
+  const refuse = (cause: string) => new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: ${cause}`)
+  const { source, subpath, readOnly } = mount
+  if (source === undefined) throw new TypeError("a volume without a place cannot be mounted")
+  if (target(mount) === "/proc") throw noProc(mount)
+  if (subpath !== undefined && (subpath.startsWith("/") || subpath.split("/").includes("..")))
+    throw refuse(`its subpath ${subpath} is not a path inside the volume`)
+  return {
+    destination: target(mount),
+    type: "bind",
+    source: subpath ? `${source}/${subpath}` : source,
+    options: ["rbind", ...(readOnly ? ["ro"] : []), "rprivate"],
+  }
+}
+
+/** What of a request's volumes config.json has no words for. */
+export const placedVolumes = ({ mounts: all = [] }: Request): readonly PlacedVolume[] =>
+  all.flatMap((mount) =>
+    mount.kind === "volume" && mount.source !== undefined
+      ? [{ destination: target(mount), root: mount.source, fill: mount.copy !== false && !mount.subpath }]
+      : [],
+  )
 
 function tmpfs(mount: MountRequest & { readonly kind: "tmpfs" }): Mount {
   const refuse = (cause: string) => new EngineError("INVALID_VALUE", `cannot mount ${named(mount)}: ${cause}`)
@@ -159,12 +185,12 @@ export function mounts(request: Request, host: Host, directory: string, ownIds: 
   const asked = new Map<string, MountRequest>()
   const wanted: Mount[] = []
   for (const one of request.mounts ?? []) {
-    const mount = one.kind === "bind" ? bind(one, host) : tmpfs(one)
+    const mount = one.kind === "bind" ? bind(one, host) : one.kind === "volume" ? volume(one) : tmpfs(one)
     const other = asked.get(mount.destination)
     if (other)
       throw new EngineError(
         "INVALID_VALUE",
-        `cannot mount ${named(one)}: ${other.kind === "bind" ? other.source : "a tmpfs"} is mounted there already`,
+        `cannot mount ${named(one)}: ${other.kind === "tmpfs" ? "a tmpfs" : nameOf(other)} is mounted there already`,
       )
     asked.set(mount.destination, one)
     wanted.push(mount)

@@ -27,7 +27,7 @@ import { chooseCapabilities } from "./capabilities.ts"
 import { defaultDeviceRules, defaultDevices } from "./devices.ts"
 import { type HostFiles, OWN_FILES, type OwnFile, ownFiles } from "./files.ts"
 import { hostDevices } from "./host-devices.ts"
-import { mounts } from "./mounts.ts"
+import { mounts, placedVolumes } from "./mounts.ts"
 import { hostname, mappings, namespaces, sysctls, userNamespace } from "./namespaces.ts"
 import { type Chosen, placement, type Roots } from "./placement.ts"
 import { processOf, rlimits } from "./process.ts"
@@ -64,7 +64,9 @@ export function pathsOf(request: Request): {
   /** Directories whose devices, at any depth, must be in `Host.paths` too. */
   readonly devicesBelow: readonly string[]
 } {
-  const sources = (request.mounts ?? []).flatMap((mount) => (mount.kind === "bind" ? [mount.source] : []))
+  const sources = (request.mounts ?? []).flatMap((mount) =>
+    mount.kind !== "tmpfs" && mount.source ? [mount.source] : [],
+  )
   const devices = (request.devices ?? []).map((device) => device.host)
   const shared = request.ipc === "host" ? ["/dev/shm"] : []
   const absolute = [request.rootfs, ...sources, ...devices, ...shared, THERMAL].filter((path) => path.startsWith("/"))
@@ -103,6 +105,7 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   const devices = hostDevices(request, host)
   const rules = request.privileged ? devices.rules : [...defaultDeviceRules, ...devices.rules]
 
+  const volumes = placedVolumes(request)
   const config: Config = {
     ociVersion: OCI_VERSION,
     process: processOf(request, { account, hostname: name, capabilities: capabilities.chosen, limits: limits.limits }),
@@ -122,7 +125,11 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   }
   return {
     config,
-    placement: { ...place, ownFiles: OWN_FILES.map((file) => `${place.directory}/${file}`) },
+    placement: {
+      ...place,
+      ownFiles: OWN_FILES.map((file) => `${place.directory}/${file}`),
+      ...(volumes.length > 0 && { volumes }),
+    },
     files: ownFiles(request, facts.hostFiles, { ...names, address: place.network?.address }, host.ipv6),
     warnings: [...user.warnings, ...capabilities.warnings, ...limits.warnings],
   }

@@ -27,7 +27,12 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   mounts: list(
     record(
       {
-        kind: word("bind", "tmpfs"),
+        kind: word("bind", "tmpfs", "volume"),
+        name: text,
+        copy: flag,
+        subpath: text,
+        labels: textMap,
+        anonymous: flag,
         source: text,
         target: text,
         readOnly: flag,
@@ -41,6 +46,7 @@ const FIELDS: Readonly<Record<string, Shape>> = {
       ["kind", "target"],
     ),
   ),
+  volumesFrom: texts,
   readOnly: flag,
   workdir: text,
   user: text,

@@ -57,6 +57,7 @@ export async function play(argv: readonly string[], world: World = {}): Promise<
       if (content === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" })
       return typeof content === "string" ? Buffer.from(content) : content
     },
+    readLine: () => "",
     isFile: (path) => world.files?.[path] !== undefined && world.pipes?.includes(path) !== true,
     now: () => NOW,
     self: ["/usr/bin/minicontainer"],

@@ -16,10 +16,10 @@ export const rm = command({
     all: bool({ short: "a", about: "Remove every container that does not run; with --force, every container" }),
     force: bool({ short: "f", about: "Kill it first if it runs; a name that is not there is no failure" }),
     link: bool({ short: "l", refuse: "networks are not built yet", harmless: ["false"], about: "Remove a link" }),
-    volumes: bool({ short: "v", about: "Accepted: there are no anonymous volumes to remove" }),
+    volumes: bool({ short: "v", about: "Remove also the volumes that it alone has and nobody has named" }),
   },
   words: [0],
-  run: async ({ engine, io, words, options: { all, force } }) => {
+  run: async ({ engine, io, words, options: { all, force, volumes } }) => {
     if (all === words.length > 0) {
       const cause = all ? "--all and names exclude each other" : "CONTAINER is missing"
       throw new EngineError("USAGE", `cannot run rm: ${cause}`, "minicontainer rm CONTAINER... or rm --all")
@@ -29,7 +29,7 @@ export const rm = command({
       all ? await removable(engine, force) : words,
       async (name) => {
         try {
-          await engine.rm(name, { force })
+          await engine.rm(name, { force, volumes })
         } catch (error) {
           if (!(force && error instanceof EngineError && error.code === "CONTAINER_NOT_FOUND")) throw error
           missing.add(name)

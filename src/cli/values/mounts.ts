@@ -1,7 +1,7 @@
 /**
  * Three ways to say what is mounted where, and one thing they all mean: a MountRequest.
  *
- *     -v /data:/srv:ro                                      short; `./data` is relative to the caller
+ *     -v /data:/srv:ro   -v name:/srv   -v /srv             short; `./data` is relative to the caller
  *     --mount type=bind,src=/data,dst=/srv,readonly         long, as a line of CSV
  *     --tmpfs /run:size=64m,mode=1777                       memory
  *
@@ -11,17 +11,18 @@
  */
 
 import { parseBytes } from "../../base/units.ts"
-import type { MountRequest } from "../../model/request.ts"
+import type { MountRequest, VolumeMount } from "../../model/request.ts"
 import { BadValue, parseBool } from "../flags.ts"
 
 type Bind = Extract<MountRequest, { kind: "bind" }>
 type Tmpfs = Extract<MountRequest, { kind: "tmpfs" }>
 
-const NO_VOLUMES = "named and anonymous volumes are not built yet"
 const PROPAGATIONS = ["private", "rprivate", "shared", "rshared", "slave", "rslave"]
 /** Words after the second colon: which of these exclude one another, and what they set. */
-const WORDS: Readonly<Record<string, { readonly group?: string; readonly sets?: Partial<Bind> }>> = {
-  ro: { group: "access", sets: { readOnly: true } },
+const WORDS: Readonly<
+  Record<string, { readonly group?: string; readonly sets?: Partial<Bind>; readonly volume?: Partial<VolumeMount> }>
+> = {
+  ro: { group: "access", sets: { readOnly: true }, volume: { readOnly: true } },
   rw: { group: "access" },
   ...Object.fromEntries(PROPAGATIONS.map((word) => [word, { group: "propagation", sets: { propagation: word } }])),
   // Labels for SELinux, which no container here has.
@@ -31,36 +32,48 @@ const WORDS: Readonly<Record<string, { readonly group?: string; readonly sets?: 
   consistent: { group: "consistency" },
   cached: { group: "consistency" },
   delegated: { group: "consistency" },
-  // A volume's content is not copied from the image: nothing is copied here.
-  nocopy: { group: "copy" },
+  // An empty volume stays empty.
+  nocopy: { group: "copy", volume: { copy: false } },
 }
 
-/** `-v HOST:CONTAINER[:WORD,…]`. */
-export function volume(text: string): Bind {
-  const [source, target, words, ...more] = text.split(":")
+/** `-v HOST:CONTAINER[:WORD,…]`, `-v NAME:CONTAINER[:WORD,…]`, `-v CONTAINER`. */
+export function volume(text: string): Bind | VolumeMount {
+  const [first, second, words, ...more] = text.split(":")
   if (more.length > 0) throw new BadValue("it has more than two colons", "write HOST:CONTAINER or HOST:CONTAINER:ro")
-  if (!source || target === "") throw new BadValue("a path is empty", "write HOST:CONTAINER")
-  if (target === undefined) throw new BadValue(NO_VOLUMES, "write HOST:CONTAINER", "UNSUPPORTED")
-  let bind: Bind = { kind: "bind", source: bindSource(source), target: mountTarget(target) }
+  if (!first || second === "") throw new BadValue("a path is empty", "write HOST:CONTAINER")
+  if (second === undefined) return { kind: "volume", target: mountTarget(first) }
+  const isName = !/[/~]/.test(first) && !/^\.{1,2}$/.test(first)
+  const target = mountTarget(second)
+  let mount: Bind | VolumeMount = isName
+    ? { kind: "volume", name: volumeName(first), target }
+    : { kind: "bind", source: bindSource(first), target }
   const groups = new Set<string>()
   for (const word of words?.split(",") ?? []) {
     const row = Object.hasOwn(WORDS, word) ? WORDS[word]! : undefined
     if (row === undefined)
       throw new BadValue(`it has no option ${word || '""'}`, `it takes ${Object.keys(WORDS).join(", ")}`)
+    if (isName && row.group === "propagation") throw new BadValue("a volume has no propagation", "leave it out")
     if (row.group && groups.has(row.group)) throw new BadValue(`${word} contradicts another of its options`)
     if (row.group) groups.add(row.group)
-    bind = { ...bind, ...row.sets }
+    mount = { ...mount, ...(isName ? row.volume : row.sets) } as Bind | VolumeMount
   }
-  return bind
+  return mount
+}
+
+/** Docker's rule. */
+export function volumeName(name: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/.test(name)) return name
+  throw new BadValue(
+    `${name || '""'} is not the name of a volume`,
+    'a name has 2 to 255 letters, digits, "_", "." and "-"; for a directory, write an absolute path',
+  )
 }
 
 /** Absolute, or relative to the caller with a dot in front; what else looks relative is a volume's name to Docker. */
 function bindSource(source: string): string {
   if (source.startsWith("/") || /^\.{1,2}(\/|$)/.test(source)) return source
   if (source.startsWith("~")) throw new BadValue("the shell did not expand ~", "write $HOME, or leave ~ unquoted")
-  if (source.includes("/"))
-    throw new BadValue("its source is a relative path", `write ./${source}, or an absolute path`)
-  throw new BadValue(NO_VOLUMES, `for a directory, write ./${source} or an absolute path`, "UNSUPPORTED")
+  throw new BadValue("its source is a relative path", `write ./${source}, or an absolute path`)
 }
 
 function mountTarget(target: string): string {
@@ -121,7 +134,7 @@ const COMMON: Keys = {
   ro: "readonly",
   consistency: "consistency",
 }
-const KEYS: Readonly<Record<"bind" | "tmpfs", Keys>> = {
+const KEYS: Readonly<Record<"bind" | "tmpfs" | "volume", Keys>> = {
   bind: {
     ...COMMON,
     source: "source",
@@ -131,34 +144,66 @@ const KEYS: Readonly<Record<"bind" | "tmpfs", Keys>> = {
     "bind-nonrecursive": "nonrecursive",
     "bind-create-src": "create",
   },
+  volume: {
+    ...COMMON,
+    source: "source",
+    src: "source",
+    "volume-nocopy": "nocopy",
+    "volume-subpath": "subpath",
+    "volume-label": "label",
+    "volume-driver": "driver",
+  },
   tmpfs: { ...COMMON, "tmpfs-size": "size", "tmpfs-mode": "mode", "tmpfs-options": "options" },
 }
 /** Keys that may stand without a value, for `true`. */
-const SWITCHES = new Set(["readonly", "nonrecursive", "create"])
+const SWITCHES = new Set(["readonly", "nonrecursive", "create", "nocopy"])
 
-/** `--mount type=bind|tmpfs,KEY=VALUE,…`: one line of CSV, so that `"src=/a,b"` may hold a comma. */
+/** `--mount type=bind|volume|tmpfs,KEY=VALUE,…`: one line of CSV, so that `"src=/a,b"` may hold a comma. */
 export function mount(text: string): MountRequest {
   const fields = csv(text).map((field) => halves(field))
   // Docker's default is a volume.
   const type = fields.findLast(([key]) => key.toLowerCase() === "type")?.[1]?.toLowerCase() ?? "volume"
-  if (type !== "bind" && type !== "tmpfs") {
-    const [cause, code] =
-      type === "volume" ? ([NO_VOLUMES, "UNSUPPORTED"] as const) : (["type is bind or tmpfs", "INVALID_VALUE"] as const)
-    throw new BadValue(cause, "write type=bind,src=HOST,dst=CONTAINER or type=tmpfs,dst=CONTAINER", code)
-  }
+  if (type !== "bind" && type !== "tmpfs" && type !== "volume")
+    throw new BadValue(
+      "type is bind, volume or tmpfs",
+      "write type=bind,src=HOST,dst=CONTAINER or type=tmpfs,dst=CONTAINER",
+    )
   const values: Record<string, string> = {}
+  const labels: Record<string, string> = {}
   for (const [key, value] of fields) {
     const name = Object.hasOwn(KEYS[type], key.toLowerCase()) ? KEYS[type][key.toLowerCase()] : undefined
     if (name === undefined)
       throw new BadValue(`a ${type} mount has no key ${key || '""'}`, `it takes ${Object.keys(KEYS[type]).join(", ")}`)
     if (value === undefined && !SWITCHES.has(name))
       throw new BadValue(`its key ${key} needs a value`, `write ${key}=VALUE`)
+    if (name === "label") labels[halves(value ?? "")[0]] = halves(value ?? "")[1] ?? ""
     values[name] = value ?? "true"
   }
   if (!values.target) throw new BadValue("its target is missing", "add dst=PATH, a path inside the container")
   const target = mountTarget(values.target)
   const readOnly = values.readonly !== undefined && parseBool(values.readonly)
+  if (type === "volume") return volumeOf(target, readOnly, values, labels)
   return type === "bind" ? bindOf(target, readOnly, values) : tmpfsOf(target, readOnly, values)
+}
+
+function volumeOf(
+  target: string,
+  readOnly: boolean,
+  { source, nocopy, subpath, driver = "local" }: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>>,
+): VolumeMount {
+  if (driver !== "local") throw new BadValue(`there is no volume driver ${driver}`, "there is local", "UNSUPPORTED")
+  if (subpath !== undefined && (subpath.startsWith("/") || subpath.split("/").includes("..")))
+    throw new BadValue(`its subpath ${subpath} is not a path inside the volume`)
+  return {
+    kind: "volume",
+    target,
+    ...(source && { name: volumeName(source) }),
+    ...(readOnly && { readOnly }),
+    ...(nocopy !== undefined && parseBool(nocopy) && { copy: false }),
+    ...(subpath && { subpath }),
+    ...(Object.keys(labels).length > 0 && { labels }),
+  }
 }
 
 function bindOf(target: string, readOnly: boolean, given: Readonly<Record<string, string>>): Bind {
