@@ -38,10 +38,10 @@ const isVolume = (mount: MountRequest): mount is VolumeMount => mount.kind === "
 
 /**
  * The request with every volume by its name, and with the mounts of the containers in `volumesFrom`. Makes nothing, but that a volume which
- * another container has for itself alone outlives that one from here on.
+ * another container has for itself alone outlives that one from here on, unless `keep` is false.
  * @throws {EngineError} `CONTAINER_NOT_FOUND`, `INVALID_VALUE`.
  */
-export function nameVolumes(world: World, request: Request): Request {
+export function nameVolumes(world: World, request: Request, { keep = true } = {}): Request {
   const named = (request.mounts ?? []).map((mount): MountRequest => {
     if (!isVolume(mount)) return mount
     if (mount.name === undefined) return { ...mount, name: hex(world.random(NAME_BYTES)), anonymous: true }
@@ -51,7 +51,7 @@ export function nameVolumes(world: World, request: Request): Request {
   const taken = new Set(named.map(({ target }) => target))
   const others = (request.volumesFrom ?? []).flatMap((text) => {
     const [reference, mode] = fromOf(text)
-    return mountsOf(world, reference).map((mount) => (mode === "ro" ? { ...mount, readOnly: true } : mount))
+    return mountsOf(world, reference, keep).map((mount) => (mode === "ro" ? { ...mount, readOnly: true } : mount))
   })
   // As Docker: what the container says itself goes before, and of others the last.
   const last = new Map(others.filter(({ target }) => !taken.has(target)).map((mount) => [mount.target, mount]))
@@ -69,7 +69,11 @@ function fromOf(text: string): readonly [reference: string, mode: string] {
   )
 }
 
-function mountsOf(world: World, reference: string): readonly Exclude<MountRequest, { readonly kind: "tmpfs" }>[] {
+function mountsOf(
+  world: World,
+  reference: string,
+  keep: boolean,
+): readonly Exclude<MountRequest, { readonly kind: "tmpfs" }>[] {
   const store = world.store()
   const id = resolveContainer(store, reference)
   const found = findRecord(store, id)
@@ -79,7 +83,7 @@ function mountsOf(world: World, reference: string): readonly Exclude<MountReques
   return (found.record.request.mounts ?? []).flatMap((mount): Exclude<MountRequest, { readonly kind: "tmpfs" }>[] => {
     if (mount.kind === "tmpfs") return []
     if (!isVolume(mount) || mount.name === undefined) return [mount]
-    if (mount.anonymous) outlive(store, `${containerDirectory(store, id)}/volumes/${mount.name}`, mount.name)
+    if (mount.anonymous && keep) outlive(store, `${containerDirectory(store, id)}/volumes/${mount.name}`, mount.name)
     const { source: _, anonymous: __, ...shared } = mount
     return [shared]
   })
@@ -106,7 +110,7 @@ export const dropVolumes = (world: World, id: string): void => dropOwnVolumes(wo
 /** The same for who only looks: where they would be. What other containers have is only known to root. */
 export function previewVolumes(world: World, given: Request, id: string): Request {
   const { state } = world.roots
-  const request = given.volumesFrom?.length ? nameVolumes(world, given) : given
+  const request = given.volumesFrom?.length ? nameVolumes(world, given, { keep: false }) : given
   return {
     ...request,
     mounts: (request.mounts ?? []).map((mount) =>

@@ -33,7 +33,7 @@ check(
 )
 check({ ipc: "public" }, `ipc is "public", none of host, private, none, shareable`)
 check({ userns: "auto" }, `userns is "auto", none of host`)
-check({ mounts: [{ kind: "volume", target: "/x" }] }, `mounts[0].kind is "volume", none of bind, tmpfs`)
+check({ mounts: [{ kind: "npipe", target: "/x" }] }, `mounts[0].kind is "npipe", none of bind, tmpfs, volume`)
 check(
   {
     mounts: [

@@ -29,7 +29,7 @@ export const rm = command({
       all ? await removable(engine, force) : words,
       async (name) => {
         try {
-          await engine.rm(name, { force, volumes })
+          await engine.rm(name, { force, ...(volumes && { volumes }) })
         } catch (error) {
           if (!(force && error instanceof EngineError && error.code === "CONTAINER_NOT_FOUND")) throw error
           missing.add(name)

@@ -277,12 +277,12 @@ runFails("-it", "cannot use --tty: the input device is not a TTY", "leave out -t
 runFails("-d -a stdout", "cannot use --attach together with --detach: nobody would be attached")
 runFails("-w srv", "cannot use --workdir srv: not an absolute path", "a path inside the container begins with /")
 runFails(
-  "-v data:/d",
-  "cannot use --volume data:/d: named and anonymous volumes are not built yet",
-  "for a directory, write ./data or an absolute path",
+  "-v x:/d",
+  "cannot use --volume x:/d: x is not the name of a volume",
+  'a name has 2 to 255 letters, digits, "_", "." and "-"; for a directory, write an absolute path',
 )
 runFails("-v a/b:/d", "cannot use --volume a/b:/d: its source is a relative path", "write ./a/b, or an absolute path")
-runFails("-v /data", "cannot use --volume /data: named and anonymous volumes are not built yet", "write HOST:CONTAINER")
+runFails("-v data:/d:rshared", "cannot use --volume data:/d:rshared: a volume has no propagation", "leave it out")
 runFails(
   "-v /a:b",
   "cannot use --volume /a:b: its target b is not an absolute path",
@@ -296,9 +296,8 @@ runFails(
   "write HOST:CONTAINER or HOST:CONTAINER:ro",
 )
 runFails(
-  "--mount src=a,dst=/b",
-  "cannot use --mount src=a,dst=/b: named and anonymous volumes are not built yet",
-  "write type=bind,src=HOST,dst=CONTAINER or type=tmpfs,dst=CONTAINER",
+  "--mount src=data,dst=/b,volume-subpath=../x",
+  "cannot use --mount src=data,dst=/b,volume-subpath=../x: its subpath ../x is not a path inside the volume",
 )
 runFails(
   "--mount type=bind,src=/a",
