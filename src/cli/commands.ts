@@ -23,6 +23,18 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["container run"],
     page: async () => (await import("./commands/run.ts")).run,
   },
+  create: {
+    group: "Run",
+    about: "Make a container that waits for its start",
+    also: ["container create"],
+    page: async () => (await import("./commands/create.ts")).create,
+  },
+  start: {
+    group: "Run",
+    about: "Start containers that exist",
+    also: ["container start"],
+    page: async () => (await import("./commands/start.ts")).start,
+  },
   exec: {
     group: "Run",
     about: "Run another program in a running container",

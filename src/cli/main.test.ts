@@ -37,7 +37,7 @@ describe("the door", () => {
     status: 125,
     stderr: "minicontainer: cannot run pull: images are not built yet\n  hint: all commands: minicontainer help\n",
   })
-  const below = "after container there are run, exec, ls, list, ps, logs, inspect, stop, rm, remove"
+  const below = "after container there are run, create, start, exec, ls, list, ps, logs, inspect, stop, rm, remove"
   for (const [line, cause, hint] of [
     ["container", "container: there is no such command", below],
     ["container rnu", "container rnu: there is no such command", "did you mean run?"],
@@ -536,7 +536,7 @@ describe("report, what the executor becomes when a step fails", () => {
   const FAILED = "report --ops mkdir,clone-mount --fact '1=/srv/my root' --"
   test("the run that failed is tried once more, with what the step has shown", async () => {
     const { asked, roots } = await play(
-      words(`--root /r ${FAILED} --rm --rootfs '/srv/my root' --name web sh -c 'echo --' 1 1 0 'show it'`),
+      words(`--root /r ${FAILED} run --rm --rootfs '/srv/my root' --name web sh -c 'echo --' 1 1 0 'show it'`),
     )
     expect(asked).toHaveLength(1)
     const [verb, request, options] = asked[0] as ["become", Request, BecomeOptions]
@@ -547,12 +547,12 @@ describe("report, what the executor becomes when a step fails", () => {
     // Without words there is no third time.
     expect(options.again).toBeUndefined()
   })
-  check(`${FAILED} --rootfs /x true 0 1 0 'make it'`, {
+  check(`${FAILED} run --rootfs /x true 0 1 0 'make it'`, {
     status: 125,
     asked: [],
     stderr: "minicontainer: cannot make it: operation not permitted (EPERM, step 1 of 2)\n",
   })
-  check(`${FAILED} --rootfs /x true 1 5 0 'show it'`, {
+  check(`${FAILED} run --rootfs /x true 1 5 0 'show it'`, {
     status: 125,
     asked: [],
     stderr: "minicontainer: cannot show it: input/output error (EIO, step 2 of 2)\n",

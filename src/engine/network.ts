@@ -40,7 +40,7 @@ export interface Attached {
 /** @throws {EngineError} `NETWORK_NOT_FOUND`, `HOST_LACKS`, `STATE_UNUSABLE`. */
 export async function attach(world: World, request: Request, id: string): Promise<Attached> {
   const network = find(world, networkOf(request))
-  const ports = request.publish ? choosePorts(world, request.publish) : []
+  const ports = request.publish ? choosePorts(world, request.publish, id) : []
   const { address, link } = await claimAddress(world.store(), network, id)
   return { attachment: attachment(world, ports, network, id, address), lease: link }
 }
@@ -124,10 +124,12 @@ const [FIRST_PORT, LAST_PORT] = [49152, 65535]
  * The ports of running containers cannot be had; whoever else has one is met by the step that binds it. A port 0 becomes one that is free.
  * @throws {EngineError} `PORT_TAKEN`, with who has it.
  */
-function choosePorts(world: World, wanted: readonly PublishedPort[]): readonly PublishedPort[] {
+function choosePorts(world: World, wanted: readonly PublishedPort[], self: string): readonly PublishedPort[] {
   const store = world.store()
   const taken: { readonly port: PublishedPort; readonly by: string }[] = []
   for (const id of readdirSync(store.run)) {
+    // What it had when it ran last is free for it.
+    if (id === self) continue
     const found = findRecord(store, id)
     if (found.kind !== "container") continue
     const { name, placement } = found.record

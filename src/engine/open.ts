@@ -14,6 +14,9 @@ export function open(options: OpenOptions): Engine {
   return {
     become: async (...given) => (await import("./run.ts")).become(world, ...given),
     run: async (...given) => (await import("./run.ts")).run(world, ...given),
+    create: async (...given) => (await import("./create.ts")).create(world, ...given),
+    start: async (...given) => (await import("./start.ts")).start(world, ...given),
+    becomeStart: async (...given) => (await import("./start.ts")).becomeStart(world, ...given),
     becomeExec: async (...given) => (await import("./exec.ts")).becomeExec(world, ...given),
     exec: async (...given) => (await import("./exec.ts")).exec(world, ...given),
     explain: async (...given) => (await import("./explain.ts")).explain(world, ...given),

@@ -23,12 +23,24 @@ import { isBridged, type Request } from "../model/request.ts"
 import { containerPlan, type Extras } from "../plan/plan.ts"
 import type { Plan } from "../plan/step.ts"
 import { encode } from "../plan/wire.ts"
-import { createRecord, type Draft, dropRecord, finishRecord } from "../record/containers.ts"
+import {
+  type Container,
+  changeRecord,
+  createRecord,
+  type Draft,
+  draftOf,
+  dropClaim,
+  dropRecord,
+  finishRecord,
+  writeConfig,
+} from "../record/containers.ts"
+import { release } from "../record/leases.ts"
 import { timeOf } from "../record/time.ts"
 import { userNamespace } from "../spec/namespaces.ts"
 import { pathsOf, type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
 import { type Correction, corrected, type Fact, factsOf, factWords } from "./corrections.ts"
+import type { Attached } from "./network.ts"
 import { settle } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
 import type { Explained } from "./types.ts"
@@ -53,6 +65,17 @@ export interface PrepareOptions {
   readonly again?: readonly string[]
   /** What a first try has shown: this is the second. */
   readonly corrected?: Correction
+}
+
+/** Where the plan of a container comes from: it is new, or it is there. */
+interface Source {
+  readonly request: Request
+  readonly draft: Draft
+  readonly host: Host
+  readonly own: boolean
+  readonly network?: Attached
+  /** It stays if its start fails. */
+  readonly kept: boolean
 }
 
 /** Sources of mounts that are to be made if they are missing. @throws {EngineError} `SOURCE_UNUSABLE`. */
@@ -167,56 +190,159 @@ function textOf<K extends string>(key: K, path: string): { readonly [name in K]?
  * @throws {EngineError} for everything that can be known before the first step; then nothing remains.
  */
 export async function prepare(world: World, given: Request, options: PrepareOptions = {}): Promise<Prepared> {
+  return withDraft(world, given, { ...options, waits: false }, (source) => {
+    const { draft } = source
+    const { specified, plan, facts } = planFor(world, source, options)
+    finishRecord(draft, specified.placement, specified.config, options.corrected)
+    return { id: draft.record.id, plan, facts, wire: writeWire(draft, plan) }
+  })
+}
+
+/**
+ * A container that waits for its start. Its plan is made already: what is wrong with it is told now.
+ * @returns its id, and the warnings of its plan.
+ * @throws {EngineError} as `prepare`.
+ */
+export async function prepareToWait(
+  world: World,
+  given: Request,
+  options: Pick<PrepareOptions, "cidFile">,
+): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
+  return withDraft(world, given, { ...options, waits: true }, (source) => {
+    const { draft } = source
+    const { specified, plan } = planFor(world, source, options)
+    encode(plan)
+    finishRecord(draft, specified.placement, specified.config)
+    return { id: draft.record.id, warnings: plan.warnings }
+  })
+}
+
+/**
+ * A container that exists, planned anew against today's host, with its own id, name, ids and writable layer. The caller has claimed it.
+ * @param request its own, but for how the caller is attached.
+ * @throws {EngineError} as `prepare`; `HOST_LACKS` if its ids cannot be had any more. The claim is then given back.
+ */
+export async function prepareAgain(
+  world: World,
+  given: Request,
+  { record, ...options }: PrepareOptions & { readonly record: Container },
+): Promise<Prepared> {
+  const store = world.store()
+  try {
+    const draft = draftOf(store, record)
+    const correction = options.corrected ?? record.corrected
+    checkRequest(given)
+    // Its volumes have their names since it was made.
+    const request = needsVolumes(given) ? (await import("./volumes.ts")).placeVolumes(world, given, record.id) : given
+    const { host, own } = machineFor(world, request, correction)
+    if (own !== (draft.idsBase !== undefined))
+      throw new EngineError(
+        "HOST_LACKS",
+        `cannot start container ${record.name}: it was made ${own ? "with the host's ids" : "with ids of its own"}, and this host now gives it ${own ? "its own" : "none"}`,
+        "its files belong to those ids; make a new container",
+      )
+    const network = await networkFor(world, request, record.id)
+    const source = { request, draft, host, own, kept: true, ...(network && { network }) }
+    const { specified, plan, facts } = planFor(world, source, options)
+    writeConfig(draft, specified.config)
+    const { placement } = specified
+    const learned = correction && { corrected: correction }
+    if (!(await changeRecord(store, record.id, (now) => ({ ...now, placement, ...learned }))))
+      throw new EngineError("CONTAINER_NOT_FOUND", `cannot start container ${record.name}: it is gone`)
+    for (const link of draft.leases) if (!placement.leases.includes(link)) release(link, record.id)
+    return { id: record.id, plan, facts, wire: writeWire(draft, plan) }
+  } catch (error) {
+    dropClaim(store, record.id)
+    throw error
+  }
+}
+
+/** What is there before a container is: sources, and this host as it is known. */
+function machineFor(world: World, request: Request, correction: Correction | undefined) {
+  refuseEmpty(request.rootfs)
+  makeSources(request)
+  const host = known(hostFor(world, request), correction)
+  requirePower(host, "run a container")
+  return { host, own: userNamespace(request, host).own }
+}
+const known = (host: Host, correction: Correction | undefined): Host =>
+  correction ? corrected(host, correction) : host
+
+/**
+ * A new container as far as a draft, and what is to be done with it.
+ * @throws whatever that throws; then nothing remains.
+ */
+async function withDraft<T>(
+  world: World,
+  given: Request,
+  { waits, cidFile, corrected: correction }: PrepareOptions & { readonly waits: boolean },
+  make: (source: Source) => T,
+): Promise<T> {
   checkRequest(given)
   const volumes = needsVolumes(given) ? await import("./volumes.ts") : undefined
   const named = volumes ? volumes.nameVolumes(world, given) : given
-  const { rootfs } = named
-  refuseEmpty(rootfs)
-  makeSources(named)
-  const seen = hostFor(world, named)
-  const power = options.corrected ? corrected(seen, options.corrected) : seen
-  requirePower(power, "run a container")
-  const own = userNamespace(named, power).own
+  const { host, own } = machineFor(world, named, correction)
   let draft = await createRecord(world.store(), {
     request: named,
     created: timeOf(world.now()),
     ownIds: own,
+    waits,
     random: world.random,
     settle: (id) => settle(world, id),
   })
+  const { id } = draft.record
   try {
     // At a second try it is our own, with the id of the first.
-    if (options.cidFile !== undefined) writeCidFile(options.cidFile, draft.record.id, options.corrected ? "w" : "wx")
-    const request = volumes ? volumes.placeVolumes(world, named, draft.record.id) : named
-    const placed = volumes ? hostFor(world, request) : seen
-    const host = options.corrected ? corrected(placed, options.corrected) : placed
-    const network = isBridged(request) && (await (await import("./network.ts")).attach(world, request, draft.record.id))
-    if (network) draft = { ...draft, leases: [...draft.leases, network.lease] }
-    const specified = specify(request, {
-      ...surroundings(world, request, host, own),
-      chosen: {
-        id: draft.record.id,
-        name: draft.record.name,
-        idBase: draft.idsBase,
-        ...(network && { network }),
-      },
-    })
-    const planned = planOf(world, specified, host, options)
-    const facts = options.corrected ? new Map<number, Fact>() : factsOf(planned, host)
-    const { failed, again } = options
-    const plan = failed
-      ? { ...planned, frame: { ...planned.frame, failed: failedWords(planned, failed, facts, again) } }
-      : planned
-    writeFiles(draft, specified)
-    finishRecord({ ...draft, record: { ...draft.record, request } }, specified.placement, specified.config)
-    const wire = `${draft.runDirectory}/wire`
-    writeFileSync(wire, encode(plan), { mode: 0o600 })
-    return { id: draft.record.id, plan, wire, facts }
+    if (cidFile !== undefined) writeCidFile(cidFile, id, correction ? "w" : "wx")
+    const request = volumes ? volumes.placeVolumes(world, named, id) : named
+    const network = await networkFor(world, request, id)
+    draft = {
+      ...draft,
+      record: { ...draft.record, request },
+      leases: [...draft.leases, ...(network ? [network.lease] : [])],
+    }
+    const placed = volumes ? known(hostFor(world, request), correction) : host
+    return make({ request, draft, host: placed, own, kept: waits, ...(network && { network }) })
   } catch (error) {
-    volumes?.dropVolumes(world, draft.record.id)
+    volumes?.dropVolumes(world, id)
     dropRecord(world.store(), draft)
     throw error
   }
+}
+
+/** A container that was on a network before gets the address that it had. */
+const networkFor = async (world: World, request: Request, id: string): Promise<Attached | undefined> =>
+  isBridged(request) ? (await import("./network.ts")).attach(world, request, id) : undefined
+
+function planFor(
+  world: World,
+  { request, draft, host, own, network, kept }: Source,
+  options: Pick<PrepareOptions, "failed" | "again" | "corrected" | "report" | "fault">,
+) {
+  const seen = specify(request, {
+    ...surroundings(world, request, host, own),
+    chosen: {
+      id: draft.record.id,
+      name: draft.record.name,
+      idBase: draft.idsBase,
+      ...(network && { network }),
+    },
+  })
+  const specified: Specified = kept ? { ...seen, placement: { ...seen.placement, kept } } : seen
+  const planned = planOf(world, specified, host, options)
+  const facts = options.corrected ? new Map<number, Fact>() : factsOf(planned, host)
+  const { failed, again } = options
+  const plan = failed
+    ? { ...planned, frame: { ...planned.frame, failed: failedWords(planned, failed, facts, again) } }
+    : planned
+  writeFiles(draft, specified)
+  return { specified, plan, facts }
+}
+
+function writeWire({ runDirectory }: Draft, plan: Plan): string {
+  const wire = `${runDirectory}/wire`
+  writeFileSync(wire, encode(plan), { mode: 0o600 })
+  return wire
 }
 
 /** The same with values that would be chosen now; nothing is written, nothing leased. */

@@ -1,8 +1,9 @@
 /**
  * Reconcile: holds the records against the kernel, and repairs what a crash has left, before anybody is shown it.
  *
- *     record + status + who lives ──stateOf──▶ created running exited     shown as they are
+ *     record + status + who lives ──stateOf──▶ created starting running exited   shown as they are
  *                                              lost                       undo, last status: 137
+ *                                              halted                     undo, as after a failed step: created
  *                                              unfinished                 the rest of the undo
  *                                              abandoned                  undo, as after a failed step: gone
  *
@@ -26,10 +27,12 @@ import {
   type BrokenRecord,
   type Container,
   disown,
+  draftsIn,
   dropRemains,
   findRecord,
   listRecords,
   readConfig,
+  starterOf,
 } from "../record/containers.ts"
 import { leasesOf, ownerOf, release } from "../record/leases.ts"
 import { resolveContainer } from "../record/names.ts"
@@ -50,7 +53,10 @@ export interface Seen {
   /** Absent: created, and not running yet. */
   readonly status?: StatusFile
   readonly state: "created" | "running" | "exited"
+  /** Somebody is just starting it, or removing it. */
+  readonly starting?: true
 }
+type Whole = Seen["state"] | "starting"
 
 interface Given {
   readonly hasRunDirectory: boolean
@@ -59,11 +65,13 @@ interface Given {
 }
 type Look = { readonly record: Container; readonly status: StatusFile | undefined; readonly state: State }
 
-const isWhole = (look: Look): look is Look & { state: Seen["state"] } =>
-  look.state === "created" || look.state === "running" || look.state === "exited"
-const seen = ({ record, status, state }: Look & { state: Seen["state"] }): Seen => ({
+const WHOLE: readonly State[] = ["created", "starting", "running", "exited"]
+const isWhole = (look: Look): look is Look & { state: Whole } => WHOLE.includes(look.state)
+const seen = ({ record, status, state }: Look & { state: Whole }): Seen => ({
   record,
-  state,
+  ...(state === "starting"
+    ? { state: status ? ("exited" as const) : ("created" as const), starting: true as const }
+    : { state }),
   ...(status && { status }),
 })
 
@@ -77,6 +85,8 @@ function lookAt(store: Store, record: Container, { hasRunDirectory, creatorIsGon
     const state = stateOf({
       status,
       creator: record.creator,
+      kept: record.placement?.kept === true,
+      starter: () => (creatorIsGone ? undefined : starterOf(store, record.id)),
       boot: store.boot,
       hasRunDirectory,
       remove: record.placement?.remove === true,
@@ -100,8 +110,9 @@ export async function seeAll(
   const broken: BrokenRecord[] = []
   const damaged: string[] = []
   const { ids, drafts } = listRecords(store)
-  const running = new Set(readdirSync(store.run))
-  for (const { path, creator } of drafts) if (!isAlive(creator)) dropRemains(path)
+  const names = readdirSync(store.run)
+  const running = new Set(names)
+  for (const { path, creator } of [...drafts, ...draftsIn(store.run, names)]) if (!isAlive(creator)) dropRemains(path)
   for (const id of ids) {
     const found = findRecord(store, id)
     if (found.kind === "broken") broken.push(found.broken)
@@ -237,7 +248,9 @@ async function repair(
 
   const { record, status, state } = look
   const { placement } = record
-  if (placement) await doSteps(world.executor(), undo(world, record, placement, state === "abandoned"))
+  const failed = state === "abandoned" || state === "halted"
+  if (placement) await doSteps(world.executor(), undo(world, record, placement, failed))
+  if (placement && state === "halted") return seen({ record, status, state: "created" })
   if (!placement || state === "abandoned" || placement.remove) {
     if (disown(store, id))
       await removeAll(

@@ -9,16 +9,20 @@
  * Read on: stop.ts, reconcile.ts; record/containers.ts.
  */
 
+import { setTimeout } from "node:timers/promises"
 import { EngineError } from "../base/errors.ts"
 import { doSteps, planOf } from "../executor/do.ts"
 import { isAlive } from "../record/alive.ts"
-import { disown, findRecord } from "../record/containers.ts"
+import { claimRun, disown, dropClaim, findRecord, starterOf } from "../record/containers.ts"
 import { resolveContainer } from "../record/names.ts"
+import { markOf } from "../record/states.ts"
 import { cgroupOf } from "../spec/placement.ts"
 import { checkRm } from "./options.ts"
-import { finish, groupsOf, leasesByLooking, recordBroken, removeAll, type Seen, see } from "./reconcile.ts"
+import { END_MS, finish, groupsOf, leasesByLooking, recordBroken, removeAll, type Seen, see } from "./reconcile.ts"
 import { kill } from "./stop.ts"
 import type { World } from "./world.ts"
+
+const LOOK_MS = 5
 
 /** @throws {EngineError} `WRONG_STATE` if it runs, without force; as `stop`. */
 export async function rm(
@@ -38,20 +42,46 @@ export async function rm(
     await removeAll(world, id, leasesByLooking(store, id))
     return
   }
-  const container = await see(world, id)
-  if (container.state !== "exited") await insist(world, container, force)
-  else if (container.status?.monitor && isAlive(container.status.monitor)) await finish(world, container)
-  if (!volumes && container.record.request.mounts?.some((mount) => mount.kind === "volume" && mount.anonymous))
+  for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
+    const container = await seeAny(world, id)
+    // A `--rm` container may be gone by now; and of two that remove it, one does.
+    if (!container) return
+    // Somebody else has claimed it, to start or to remove it, which is a matter of milliseconds.
+    if (container.starting && starterOf(store, id) && waitedMs < END_MS) {
+      await setTimeout(LOOK_MS)
+      continue
+    }
+    if (container.state === "running" || container.starting) {
+      await insist(world, container, force)
+      // If its monitor was killed with it, what it would have undone is undone by the next look.
+      continue
+    }
+    if (container.status?.monitor && isAlive(container.status.monitor)) await finish(world, container)
+    // Nobody starts it from here on.
+    if (claimRun(store, id, markOf(container.status?.monitor))) break
+  }
+  const last = findRecord(store, id)
+  if (last.kind !== "container") return dropClaim(store, id)
+  if (!volumes && last.record.request.mounts?.some((mount) => mount.kind === "volume" && mount.anonymous))
     (await import("../record/volumes.ts")).releaseVolumes(store, id)
-  // A `--rm` container is gone by now; and of two that remove it, one does.
-  if (!disown(store, id)) return
-  await removeAll(world, id, container.record.placement?.leases ?? [])
+  if (!disown(store, id)) return dropClaim(store, id)
+  await removeAll(world, id, last.record.placement?.leases ?? [])
+}
+
+/** Undefined if it is gone. */
+async function seeAny(world: World, id: string): Promise<Seen | undefined> {
+  try {
+    return await see(world, id)
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "CONTAINER_NOT_FOUND") return undefined
+    throw error
+  }
 }
 
 async function insist(world: World, container: Seen, force: boolean): Promise<void> {
   const no = (cause: string, hint: string): EngineError =>
     new EngineError("WRONG_STATE", `cannot remove container ${container.record.name}: ${cause}`, hint)
-  if (container.state === "created") throw no("it is just being started", "try again")
+  if (container.starting) throw no("it is just being started", "try again")
   if (!force) throw no("it is running", "stop it first, or use --force")
   await kill(world, container)
 }

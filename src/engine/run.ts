@@ -15,7 +15,7 @@ import { become as becomeExecutor } from "../executor/become.ts"
 import { REPORT_FD, spawnExecutor } from "../executor/spawn.ts"
 import type { Request } from "../model/request.ts"
 import { type Correction, correctionOf } from "./corrections.ts"
-import { type PrepareOptions, prepare, preview } from "./prepare.ts"
+import { type Prepared, type PrepareOptions, prepare, preview } from "./prepare.ts"
 import { abandon } from "./reconcile.ts"
 import type { BecomeOptions, Running, RunOptions } from "./types.ts"
 import type { World } from "./world.ts"
@@ -30,7 +30,7 @@ export async function become(world: World, request: Request, { warn, ...options 
 }
 
 /** The state root first: what is wrong with it is told as that, and not as a failure to put the executor there. */
-function executorOf(world: World): string {
+export function executorOf(world: World): string {
   world.store()
   return world.executor()
 }
@@ -41,6 +41,18 @@ export async function run(
   request: Request,
   { warn, ...options }: RunOptions & Pick<PrepareOptions, "fault"> = {},
 ): Promise<Running> {
+  return runPrepared(world, request, warn, (correction) =>
+    prepare(world, request, { ...options, ...correction, report: REPORT_FD }),
+  )
+}
+
+/** Spawns what `make` has prepared; once more, prepared with what a failed step has shown. @param request which streams are the caller's. */
+export async function runPrepared(
+  world: World,
+  request: Request,
+  warn: RunOptions["warn"],
+  make: (correction: { readonly corrected?: Correction }) => Promise<Prepared>,
+): Promise<Running> {
   const executor = executorOf(world)
   const told = new Set<string>()
   // A second try has mostly the same to say.
@@ -48,10 +60,10 @@ export async function run(
     if (!told.has(line)) warn?.(line)
     told.add(line)
   }
-  const first = await attempt(world, executor, request, { ...options, warn: once })
+  const first = await attempt(world, executor, request, once, await make({}))
   if ("running" in first) return first.running
   if (!first.correction) throw first.error
-  const second = await attempt(world, executor, request, { ...options, warn: once, corrected: first.correction })
+  const second = await attempt(world, executor, request, once, await make({ corrected: first.correction }))
   if ("running" in second) return second.running
   throw second.error
 }
@@ -62,11 +74,11 @@ async function attempt(
   world: World,
   executor: string,
   request: Request,
-  { warn, ...options }: RunOptions & Pick<PrepareOptions, "fault" | "corrected">,
+  warn: (line: string) => void,
+  { id, plan, wire, facts }: Prepared,
 ): Promise<Attempt> {
-  const { id, plan, wire, facts } = await prepare(world, request, { ...options, report: REPORT_FD })
   try {
-    for (const line of plan.warnings) warn?.(line)
+    for (const line of plan.warnings) warn(line)
   } catch (error) {
     await abandon(world, id)
     throw error
@@ -77,7 +89,7 @@ async function attempt(
     stdin: seen("stdin"),
     stdout: seen("stdout"),
     stderr: seen("stderr"),
-    ...(warn && { warn }),
+    warn,
   })
   try {
     await started

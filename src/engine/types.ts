@@ -21,6 +21,15 @@ export interface Engine {
   become(request: Request, options?: BecomeOptions): Promise<never>
   /** The same, for a process that stays: the executor is spawned. */
   run(request: Request, options?: RunOptions): Promise<Running>
+  /** Makes a container that waits for its start. @returns its id. */
+  create(request: Request, options?: CreateOptions): Promise<string>
+  /**
+   * Starts a container that exists, in the background: with its own writable layer, name and ids, planned anew against this host. One that
+   * runs is left alone. If a step fails, only what this start has made is undone.
+   */
+  start(container: string, options?: RunOptions): Promise<void>
+  /** The same in the foreground, this process becoming the container's front; one that runs already is attached to. */
+  becomeStart(container: string, options?: StartOptions): Promise<never>
   /** Runs another program in a running container, replacing this process. */
   becomeExec(container: string, request: ExecRequest, options?: Pick<BecomeOptions, "warn" | "failed">): Promise<never>
   exec(container: string, request: ExecRequest, options?: RunOptions): Promise<Running>
@@ -104,6 +113,18 @@ export interface BecomeOptions {
   readonly again?: readonly string[]
   /** This is the second try: what a step of the first has taught. There is no third. */
   readonly corrected?: Correction
+}
+
+export type CreateOptions = Pick<BecomeOptions, "cidFile" | "warn">
+
+/** How `becomeStart` is attached; output always is. */
+export interface StartOptions extends Omit<BecomeOptions, "cidFile"> {
+  /** Its stdin too, if it keeps one open (`-i`). */
+  readonly interactive?: boolean
+  /** Default: the container's own. */
+  readonly detachKeys?: string
+  /** Absent: as it was made. */
+  readonly signalProxy?: boolean
 }
 
 export interface RunOptions {

@@ -26,6 +26,8 @@ export interface Placement {
   /** Process 1 is our own reaper (`--init`). */
   readonly init: boolean
   readonly remove: boolean
+  /** It was there before this start: a start that fails takes back only what it has made, never the container. */
+  readonly kept?: true
   readonly log: Log
   /** Bits of STDIO in stdio.ts. */
   readonly stdio: number

@@ -22,6 +22,18 @@ const recordOf = ({ directory }: Pick<Placement, "directory">): string => `${dir
 export function claims(placement: Placement): readonly Step[] {
   const { directory, runDirectory, leases } = placement
   const record = recordOf(placement)
+  const started: readonly Step[] = [
+    {
+      phase: "host",
+      op: "claim",
+      path: runDirectory,
+      does: `find the run directory ${runDirectory}`,
+      why: "what only a running container needs lies there: its plan, its socket",
+      undo: { op: "remove-tree", path: runDirectory, does: `remove ${runDirectory}` },
+    },
+  ]
+  // What was there before this start stays when it fails.
+  if (placement.kept) return started
   return [
     {
       phase: "host",
@@ -49,14 +61,7 @@ export function claims(placement: Placement): readonly Step[] {
       why: "it was written before the first step, so that whoever comes after a crash knows what to undo",
       undo: { op: "unlink", path: record, when: "failure", does: `remove ${record}` },
     },
-    {
-      phase: "host",
-      op: "claim",
-      path: runDirectory,
-      does: `find the run directory ${runDirectory}`,
-      why: "what only a running container needs lies there: its plan, its socket",
-      undo: { op: "remove-tree", path: runDirectory, does: `remove ${runDirectory}` },
-    },
+    ...started,
   ]
 }
 

@@ -13,6 +13,9 @@
  *     3  names/NAME, ids/N                                     links to it; if the name is taken, 2 goes again
  *     4  container.json with placement, config.json            from here on its undo can be computed
  *
+ * Who starts a container that exists, or removes it, claims it: RUN/ID, made with the file `starter` in it beside its place and renamed there, which
+ * succeeds for one only. Other changes of a record (`rename`, a policy) happen under one lock, held for the reading and the writing.
+ *
  * and of removing: container.json → removed.json, or gone (it does not exist any more), the leases, the directory.
  *
  * Read on: leases.ts, states.ts. engine/reconcile.ts, which finds what a crash has left.
@@ -25,8 +28,9 @@ import type { Config } from "../model/oci.ts"
 import type { Placement } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
 import { ownMark, type ProcessMark } from "./alive.ts"
-import { claimIds, claimName, release } from "./leases.ts"
+import { claimIds, claimName, idsBaseOf, release } from "./leases.ts"
 import { randomName } from "./names.ts"
+import type { Starter } from "./states.ts"
 import {
   codeOf,
   containerDirectory,
@@ -51,6 +55,8 @@ export interface Container {
   readonly creator: ProcessMark & { readonly boot: string }
   /** Absent until step 4. */
   readonly placement?: Placement
+  /** What a failed step has shown about the host (engine/corrections.ts): whoever starts it again knows it. */
+  readonly corrected?: { readonly fact: string; readonly does: string; readonly errno: string }
 }
 
 /** A record that cannot be read. */
@@ -61,6 +67,7 @@ export interface BrokenRecord {
 
 const RECORD = "container.json"
 const REMOVED = "removed.json"
+const STARTER = "starter"
 
 /** What `createRecord` has taken: the container is in state created. */
 export interface Draft {
@@ -79,6 +86,8 @@ export interface Wanted {
   readonly created: string
   /** Lease a range of ids. */
   readonly ownIds: boolean
+  /** It is made by `create` and waits for its start: no run directory yet. */
+  readonly waits?: boolean
   /** n random bytes. */
   readonly random: (n: number) => Uint8Array
   /**
@@ -94,7 +103,10 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/
  * Steps 1 to 3. Whatever it throws, nothing remains.
  * @throws {EngineError} `INVALID_VALUE`, `NAME_TAKEN`, `STATE_UNUSABLE`.
  */
-export async function createRecord(store: Store, { request, created, ownIds, random, settle }: Wanted): Promise<Draft> {
+export async function createRecord(
+  store: Store,
+  { request, created, ownIds, waits = false, random, settle }: Wanted,
+): Promise<Draft> {
   if (request.name !== undefined && !NAME.test(request.name))
     throw new EngineError(
       "INVALID_VALUE",
@@ -134,7 +146,7 @@ export async function createRecord(store: Store, { request, created, ownIds, ran
     const ids = ownIds ? await claimIds(store, id) : undefined
     if (ids) links.push(ids.link)
     const run = runDirectory(store, id)
-    make(run)
+    if (!waits) make(run)
     return { record: record(name), directory, runDirectory: run, leases: links, ...(ids && { idsBase: ids.base }) }
   } catch (error) {
     for (const link of links) release(link, id)
@@ -144,9 +156,98 @@ export async function createRecord(store: Store, { request, created, ownIds, ran
 }
 
 /** Step 4. After it the first step of the plan may run. */
-export function finishRecord(draft: Draft, placement: Placement, config: Config): void {
+export function finishRecord(
+  draft: Draft,
+  placement: Placement,
+  config: Config,
+  corrected?: Container["corrected"],
+): void {
   writeWhole(`${draft.directory}/config.json`, text(config))
-  writeWhole(`${draft.directory}/${RECORD}`, text({ ...draft.record, placement }))
+  writeWhole(`${draft.directory}/${RECORD}`, text({ ...draft.record, placement, ...(corrected && { corrected }) }))
+}
+
+/**
+ * Claims a container that exists and does not run, for who starts or removes it. It gets a run directory.
+ * @param before its status's monitor, as `markOf`.
+ * @returns false if somebody else has it, or it runs.
+ */
+export function claimRun(store: Store, id: string, before: string): boolean {
+  const mark = ownMark()
+  const fresh = `${store.run}/.new-${mark.pid}-${mark.start}-${id}`
+  const starter: Starter = { ...mark, boot: store.boot, before }
+  make(fresh)
+  try {
+    writeFileSync(`${fresh}/${STARTER}`, text(starter), { mode: 0o600 })
+    renameSync(fresh, runDirectory(store, id))
+    return true
+  } catch (error) {
+    discard(`${fresh}/${STARTER}`)
+    rmdirSync(fresh)
+    if (codeOf(error) === "ENOTEMPTY" || codeOf(error) === "EEXIST") return false
+    throw unusable(runDirectory(store, id), error)
+  }
+}
+
+/** Who has claimed it; undefined for a run directory that came with the record, or none. */
+export function starterOf(store: Store, id: string): Starter | undefined {
+  const json = readText(`${runDirectory(store, id)}/${STARTER}`)
+  try {
+    const found = json === undefined ? undefined : (JSON.parse(json) as Partial<Starter> | null)
+    const { pid, start, boot, before } = found ?? {}
+    if (typeof pid === "number" && typeof start === "number" && typeof boot === "string" && typeof before === "string")
+      return { pid, start, boot, before }
+  } catch {
+    // What nobody can read, nobody holds.
+  }
+  return undefined
+}
+
+/** Gives our claim back, if it still is ours: no step has run, so there are only plain files of ours. */
+export function dropClaim(store: Store, id: string): void {
+  const { pid, start } = ownMark()
+  const by = starterOf(store, id)
+  if (by?.pid === pid && by.start === start) dropFiles(runDirectory(store, id))
+}
+
+/** A claimed container as a draft: what `createRecord` would have made of it. @throws {EngineError} `RECORD_BROKEN` */
+export function draftOf(store: Store, record: Container): Draft {
+  const { placement, id } = record
+  if (!placement)
+    throw new EngineError(
+      "RECORD_BROKEN",
+      `cannot read the record of container ${id.slice(0, 12)}: it has no placement`,
+    )
+  const idsBase = idsBaseOf(store, placement.leases)
+  return {
+    record,
+    directory: containerDirectory(store, id),
+    runDirectory: runDirectory(store, id),
+    leases: placement.leases,
+    ...(idsBase !== undefined && { idsBase }),
+  }
+}
+
+/**
+ * Changes a record that others may change too: read, changed and written under a lock.
+ * @returns what it is now; undefined if it is gone.
+ */
+export async function changeRecord(
+  store: Store,
+  id: string,
+  change: (record: Container) => Container,
+): Promise<Container | undefined> {
+  return store.lock("records", () => {
+    const found = findRecord(store, id)
+    if (found.kind !== "container") return undefined
+    const changed = change(found.record)
+    writeWhole(`${containerDirectory(store, id)}/${RECORD}`, text(changed))
+    return changed
+  })
+}
+
+/** Replaces config.json of a claimed container. */
+export function writeConfig({ directory }: Pick<Draft, "directory">, config: Config): void {
+  writeWhole(`${directory}/config.json`, text(config))
 }
 
 /** Takes a draft back that will never be a container: its plan could not be made. Nothing but the engine's own files is there yet. */
@@ -181,15 +282,18 @@ function putDirectory(store: Store, directory: string, record: Container): void 
 
 /** Both directories with the plain files in them. No step has run, so nothing below belongs to a container; anything deeper stays, and says so. */
 function dropDraft(store: Store, id: string): void {
-  for (const path of [runDirectory(store, id), containerDirectory(store, id)]) {
-    try {
-      // The record goes last: a directory without one counts as the remains of a removal.
-      const files = readdirSync(path).sort((a, b) => Number(a === RECORD) - Number(b === RECORD))
-      for (const file of files) discard(`${path}/${file}`)
-      rmdirSync(path)
-    } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw unusable(path, error)
-    }
+  for (const path of [runDirectory(store, id), containerDirectory(store, id)]) dropFiles(path)
+}
+
+/** A directory with the plain files in it. The record, or the claim, goes last: a directory without one counts as the remains of a removal. */
+function dropFiles(path: string): void {
+  const isLast = (name: string): number => Number(name === RECORD || name === STARTER)
+  try {
+    const files = readdirSync(path).sort((a, b) => isLast(a) - isLast(b))
+    for (const file of files) discard(`${path}/${file}`)
+    rmdirSync(path)
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw unusable(path, error)
   }
 }
 
@@ -261,14 +365,23 @@ export function listRecords(store: Store): {
     if (codeOf(error) === "ENOENT") return { ids: [], drafts: [] }
     throw unusable(`${store.root}/containers`, error)
   }
-  const drafts = names.flatMap((name) => {
+  return {
+    ids: names.filter((name) => !name.startsWith(".")).sort(),
+    drafts: draftsIn(`${store.root}/containers`, names),
+  }
+}
+
+/** What is being made in a directory, and by whom. @param names all that is in it. */
+export const draftsIn = (
+  directory: string,
+  names: readonly string[],
+): readonly { readonly path: string; readonly creator: ProcessMark }[] =>
+  names.flatMap((name) => {
     const [, pid, start] = /^\.new-(\d+)-(\d+)-/.exec(name) ?? []
     return pid === undefined
       ? []
-      : [{ path: `${store.root}/containers/${name}`, creator: { pid: Number(pid), start: Number(start) } }]
+      : [{ path: `${directory}/${name}`, creator: { pid: Number(pid), start: Number(start) } }]
   })
-  return { ids: names.filter((name) => !name.startsWith(".")).sort(), drafts }
-}
 
 /** The first step of removing: from here on nobody finds the container. False if somebody else was first. */
 export function disown(store: Store, id: string): boolean {
@@ -284,7 +397,7 @@ export function disown(store: Store, id: string): boolean {
 
 /** Takes away a draft directory (`.new-…`) whose creator is dead. */
 export function dropRemains(path: string): void {
-  discard(`${path}/${RECORD}`)
+  for (const file of [RECORD, STARTER]) discard(`${path}/${file}`)
   try {
     rmdirSync(path)
   } catch (error) {

@@ -101,6 +101,12 @@ export async function claimIds(store: Store, id: string): Promise<{ readonly bas
   )
 }
 
+/** The first id of the range among these leases; undefined if there is none. */
+export function idsBaseOf({ root }: Pick<Store, "root">, leases: readonly string[]): number | undefined {
+  const place = leases.find((link) => link.startsWith(`${root}/ids/`))?.slice(`${root}/ids/`.length)
+  return place === undefined || !/^\d+$/.test(place) ? undefined : IDS_BASE + Number(place) * IDS_SIZE
+}
+
 /** The leases of a container that wrote down none: of one that was killed while it took them. */
 export function leasesOf(store: Store, id: string, name: string): readonly string[] {
   const links = [nameLink(store, name)]

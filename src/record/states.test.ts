@@ -12,6 +12,8 @@ const state = (given: Partial<Evidence> & { alive?: number[] }) =>
   stateOf({
     status: undefined,
     creator: { pid: 10, start: 100, boot: "now" },
+    kept: false,
+    starter: () => undefined,
     boot: "now",
     hasRunDirectory: true,
     remove: false,
@@ -21,10 +23,30 @@ const state = (given: Partial<Evidence> & { alive?: number[] }) =>
   })
 
 test("a record without a status is being made, by whoever lives", () => {
-  expect(state({ alive: [10] })).toBe("created")
-  expect(state({ isNamedByProcess: () => true })).toBe("created")
+  expect(state({ alive: [10] })).toBe("starting")
+  expect(state({ isNamedByProcess: () => true })).toBe("starting")
   expect(state({})).toBe("abandoned")
   expect(state({ alive: [10], boot: "after a reboot" })).toBe("abandoned")
+})
+const starter =
+  (pid: number, before: string, boot = "now") =>
+  () => ({ pid, start: 1, before, boot })
+test("a container that was created on purpose needs nobody to live", () => {
+  expect(state({ kept: true, hasRunDirectory: false })).toBe("created")
+  expect(state({ kept: true, hasRunDirectory: false, boot: "after a reboot" })).toBe("created")
+  expect(state({ kept: true, hasRunDirectory: false, remove: true })).toBe("created")
+})
+test("a start lives with its starter, and its end is undone; the container stays", () => {
+  expect(state({ kept: true, starter: starter(30, ""), alive: [30] })).toBe("starting")
+  expect(state({ kept: true, starter: starter(30, ""), isNamedByProcess: () => true })).toBe("starting")
+  expect(state({ kept: true, starter: starter(30, "") })).toBe("halted")
+  expect(state({ kept: true, starter: starter(30, "", "before a reboot"), alive: [30] })).toBe("halted")
+  expect(state({ status: exited, starter: starter(30, "20 200"), alive: [30] })).toBe("starting")
+  expect(state({ status: exited, starter: starter(30, "20 200") })).toBe("unfinished")
+})
+test("a start that has led to a run is over, though its starter lives on", () => {
+  expect(state({ status: exited, starter: starter(30, "19 190"), alive: [30] })).toBe("unfinished")
+  expect(state({ status: running, starter: starter(30, "19 190"), alive: [30] })).toBe("lost")
 })
 test("a container runs as long as its monitor does", () => {
   expect(state({ status: running, alive: [20] })).toBe("running")

@@ -52,6 +52,19 @@ test("the size is known before the program's first instruction, and follows", as
   await shows(/host> *$/m)
 }, 30_000)
 
+test("start -ai gives a container that was made with -it this terminal; Ctrl-P Ctrl-Q leaves it running", async () => {
+  await fresh()
+  machine.must("create", "-it", "--name", "shell", "--rootfs", machine.rootfs, "sh", "-c", "stty size; exec cat")
+  type(`${command} start -ai shell`, "Enter")
+  await shows(/^30 100$/m)
+  type("word", "Enter")
+  await shows(/^word\nword$/m)
+  type("C-p", "C-q")
+  await shows(/^host> *$/m)
+  expect(machine.must("ps", "--format", "{{.Names}}")).toBe("shell\n")
+  machine.must("rm", "-f", "shell")
+}, 30_000)
+
 test("a shell has job control, and Ctrl-C reaches only the program in front", async () => {
   await fresh()
   type(run("", "sh"), "Enter")

@@ -6,7 +6,7 @@
  * The executor knows numbers, not words; so the terminal gets its sentence, and the caller its exit status, from here.
  * What stands before the numbers is put there by engine/prepare.ts.
  *
- * If the step has shown that the host is not what it seemed, and the words of the `run` that failed are among ours, the same is tried
+ * If the step has shown that the host is not what it seemed, and the words of the `run` or `start` that failed are among ours, the same is tried
  * once more with what is known now. That plan has no such words in it: a second failure is told, whatever it is.
  * Read on: executor/sentence.ts, engine/corrections.ts.
  */
@@ -40,8 +40,9 @@ export const report = page({
     const failure = { index: number(index!), errno: number(errno!), detail: number(detail!), does: does! }
     const correction = again.length > 0 ? correctionIn(failure, ops, fact) : undefined
     if (!correction) throw reported(failure, ops, arg0)
-    const { runAgain } = await import("./run.ts")
-    return runAgain(again, { io, open, globals }, correction)
+    const [name, ...argv] = again
+    const { tryAgain } = name === "start" ? await import("./start.ts") : await import("./run.ts")
+    return tryAgain(argv, { io, open, globals }, correction)
   },
 })
 

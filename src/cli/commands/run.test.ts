@@ -223,7 +223,7 @@ test("and its own words, by which it can be tried once more: unless they lead to
     return options?.again
   }
   const line = "-D run --env-file vars --security-opt seccomp=p.json --rootfs / echo -n x"
-  expect(await again(line)).toEqual(words(line).slice(2))
+  expect(await again(line)).toEqual(words(line).slice(1))
   expect(await again("run --env-file vars --env-file /dev/fd/63 --rootfs / true")).toBeUndefined()
 })
 test("a warning of the plan is a line on stderr", async () => {

@@ -1,6 +1,6 @@
 /**
  * `minicontainer run`: a program in a new container. This process becomes the executor, so nothing follows the call; if a step fails,
- * the executor becomes `report`, which may know better, and try once more (`runAgain`).
+ * the executor becomes `report`, which may know better, and try once more (`tryAgain`).
  *
  * Read on: request.ts, what the options mean; engine/run.ts.
  */
@@ -37,7 +37,7 @@ function start({ engine, io, options, words, argv, globals }: Given, corrected?:
     failed: [...io.self, ...globals, "report"],
     ...(corrected
       ? { corrected }
-      : filesOf(options).every((path) => io.isFile(resolve(io.cwd, path))) && { again: argv }),
+      : filesOf(options).every((path) => io.isFile(resolve(io.cwd, path))) && { again: [run.name, ...argv] }),
   })
 }
 
@@ -51,7 +51,7 @@ const filesOf = (options: RunOptions): readonly string[] => [
 ]
 
 /** For `report`: the same words once more, after a step has shown that the host is not what it seemed. There is no third time. */
-export async function runAgain(
+export async function tryAgain(
   argv: readonly string[],
   { io, open, globals }: Surroundings,
   corrected: Correction,
