@@ -210,7 +210,7 @@ export async function prepareToWait(
 ): Promise<{ readonly id: string; readonly warnings: readonly string[] }> {
   return withDraft(world, given, { ...options, waits: true }, (source) => {
     const { draft } = source
-    const { specified, plan } = planFor(world, source, options)
+    const { specified, plan } = planFor(world, source, {})
     encode(plan)
     finishRecord(draft, specified.placement, specified.config)
     return { id: draft.record.id, warnings: plan.warnings }
