@@ -9,7 +9,7 @@ import type { Command } from "./command.ts"
 
 export interface Row {
   /** The heading in help; absent: not shown. */
-  readonly group?: "Run" | "Look" | "End" | "Volumes" | "About"
+  readonly group?: "Run" | "Look" | "End" | "Volumes" | "Networks" | "About"
   readonly about: string
   /** Other names, of one or two words. */
   readonly also?: readonly string[]
@@ -102,6 +102,33 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     group: "Volumes",
     about: "Remove volumes that no container has",
     page: async () => (await import("./commands/volume.ts")).prune,
+  },
+  "network create": {
+    group: "Networks",
+    about: "Make a network",
+    page: async () => (await import("./commands/network.ts")).create,
+  },
+  "network ls": {
+    group: "Networks",
+    about: "List networks",
+    also: ["network list"],
+    page: async () => (await import("./commands/network.ts")).ls,
+  },
+  "network inspect": {
+    group: "Networks",
+    about: "Print all that is known of networks, as JSON",
+    page: async () => (await import("./commands/network.ts")).inspect,
+  },
+  "network rm": {
+    group: "Networks",
+    about: "Remove networks",
+    also: ["network remove"],
+    page: async () => (await import("./commands/network.ts")).rm,
+  },
+  "network prune": {
+    group: "Networks",
+    about: "Remove networks that no container has an address of",
+    page: async () => (await import("./commands/network.ts")).prune,
   },
   info: {
     group: "About",

@@ -22,7 +22,8 @@ const LATER: Readonly<Record<string, string>> = {
       .map((name) => [name, "it is not built yet"]),
   ),
   compose: "what several containers are together is not built yet",
-  network: "networks are not built yet",
+  connect: "a container is on one network, from its beginning",
+  disconnect: "a container is on one network, to its end",
   swarm: "there is one machine, and no cluster",
 }
 

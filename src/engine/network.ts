@@ -16,7 +16,15 @@ import { forwards, portsOfHost, readRoutes } from "../host/routes.ts"
 import type { Attachment, PublishedPort } from "../model/placement.ts"
 import { DEFAULT_NETWORK, networkOf, type Request } from "../model/request.ts"
 import { findRecord } from "../record/containers.ts"
-import { claimAddress, firstAddress, listNetworks, type Network, putNetwork, readNetwork } from "../record/networks.ts"
+import {
+  claimAddress,
+  firstAddress,
+  listNetworks,
+  NETWORK_NAME,
+  type Network,
+  putNetwork,
+  readNetwork,
+} from "../record/networks.ts"
 import type { Store } from "../record/store.ts"
 import { timeOf } from "../record/time.ts"
 import type { World } from "./world.ts"
@@ -53,10 +61,9 @@ export function wouldAttach(world: World, request: Request): Attachment {
   return attachment(world, request.publish ?? [], network, "ID", firstAddress(network, ""))
 }
 
-/** It is a directory's name, too. */
 const named = (store: Pick<Store, "root">, name: string): Network | undefined =>
-  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(name) ? readNetwork(store, name) : undefined
-const notFound = (name: string) =>
+  NETWORK_NAME.test(name) ? readNetwork(store, name) : undefined
+export const notFound = (name: string) =>
   new EngineError("NETWORK_NOT_FOUND", `cannot find the network "${name}": there is none`)
 
 function find(world: World, name: string): Network {
@@ -67,10 +74,8 @@ function find(world: World, name: string): Network {
   return putNetwork(store, drafted(world))
 }
 
-/** The default network, as it would be made now. */
-function drafted(world: World): Network {
-  const id = hex(world.random(32))
-  const scope = world.scope()
+/** A range of addresses for a new network, to which this host has no route. @throws {EngineError} `HOST_LACKS` */
+export function chooseSubnet(world: World): Subnet {
   const taken = [
     ...readRoutes().ranges,
     ...listNetworks({ root: world.roots.state }).flatMap(({ subnet }) => subnetOf(subnet) ?? []),
@@ -79,8 +84,20 @@ function drafted(world: World): Network {
   if (!free)
     throw new EngineError(
       "HOST_LACKS",
-      "cannot choose addresses for the default network: every range that we know is one to which this host has a route",
+      "cannot choose addresses for a network: every range that we know is one to which this host has a route",
     )
+  return free
+}
+
+export const indexOf = (id: string): number => FIRST_INDEX + Number.parseInt(id.slice(0, 6), 16)
+export const tableOf = (world: World): string =>
+  world.scope() === "" ? "minicontainer" : `minicontainer_${world.scope()}`
+
+/** The default network, as it would be made now. */
+function drafted(world: World): Network {
+  const id = hex(world.random(32))
+  const scope = world.scope()
+  const free = chooseSubnet(world)
   return {
     version: 1,
     id,
@@ -88,7 +105,7 @@ function drafted(world: World): Network {
     created: timeOf(world.now()),
     bridge: {
       name: scope === "" ? "minicontainer0" : `mc${scope}-0`,
-      index: FIRST_INDEX + Number.parseInt(id.slice(0, 6), 16),
+      index: indexOf(id),
     },
     subnet: subnetText(free),
     gateway: addressText(free.base + 1),
@@ -102,17 +119,19 @@ function attachment(
   id: string,
   address: string,
 ): Attachment {
-  const scope = world.scope()
+  if (network.internal && ports.length > 0)
+    throw new EngineError("INVALID_VALUE", `cannot publish ports: the network ${network.name} is internal`)
   return {
     network: network.name,
     bridge: network.bridge,
-    table: scope === "" ? "minicontainer" : `minicontainer_${scope}`,
+    table: tableOf(world),
     subnet: network.subnet,
     gateway: network.gateway,
     address,
+    ...(network.internal && { internal: true }),
     mtu: readRoutes().mtu,
     veth: `mc${id.slice(0, 12)}`,
-    ...(!forwards() && { startsForwarding: true }),
+    ...(!network.internal && !forwards() && { startsForwarding: true }),
     ports,
   }
 }

@@ -33,6 +33,11 @@ export function open(options: OpenOptions): Engine {
     inspectVolume: async (...given) => (await import("./volumes.ts")).inspectVolume(world, ...given),
     removeVolume: async (...given) => (await import("./volumes.ts")).removeVolume(world, ...given),
     pruneVolumes: async (...given) => (await import("./volumes.ts")).pruneVolumes(world, ...given),
+    createNetwork: async (...given) => (await import("./networks.ts")).createNetwork(world, ...given),
+    networks: async () => (await import("./networks.ts")).networks(world),
+    inspectNetwork: async (...given) => (await import("./networks.ts")).inspectNetwork(world, ...given),
+    removeNetwork: async (...given) => (await import("./networks.ts")).removeNetwork(world, ...given),
+    pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
     info: async () => (await import("./info.ts")).info(world),
   }
 }

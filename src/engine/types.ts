@@ -57,6 +57,15 @@ export interface Engine {
   removeVolume(name: string): Promise<void>
   /** Removes volumes that no container has: those nobody has named, with `all` every one. */
   pruneVolumes(options?: { readonly all?: boolean; readonly filters?: VolumeFilters }): Promise<VolumesPruned>
+  /** Makes a network; nothing of it is in the kernel before the first container. @returns its id. */
+  createNetwork(name: string, request?: NetworkRequest): Promise<string>
+  /** By name; what Docker calls `host` and `none` last. */
+  networks(): Promise<readonly NetworkSummary[]>
+  inspectNetwork(network: string): Promise<NetworkInspected>
+  /** One of which a container has an address is left alone: `NETWORK_IN_USE`. */
+  removeNetwork(network: string): Promise<void>
+  /** Removes networks that no container has an address of, but the default one. @returns their names. */
+  pruneNetworks(): Promise<readonly string[]>
 }
 
 export interface VolumeRequest {
@@ -81,6 +90,28 @@ export interface VolumesPruned {
   readonly removed: readonly string[]
   readonly freedBytes: number
 }
+
+export interface NetworkRequest {
+  /** `10.90.0.0/24`; absent: one to which this host has no route. */
+  readonly subnet?: string
+  /** The bridge's address; absent: the first of the subnet. */
+  readonly gateway?: string
+  /** Without a way out. */
+  readonly internal?: boolean
+  readonly labels?: Readonly<Record<string, string>>
+}
+export interface NetworkSummary {
+  /** Empty for `host` and `none`. */
+  readonly id: string
+  readonly name: string
+  /** RFC 3339 with nanoseconds. */
+  readonly created: string
+  readonly driver: string
+  readonly internal: boolean
+  readonly labels: Readonly<Record<string, string>>
+}
+/** Docker's document of a network. */
+export type NetworkInspected = { readonly Name: string; readonly Id: string } & Readonly<Record<string, unknown>>
 
 /** What a door hands to open.ts. */
 export interface OpenOptions {

@@ -66,6 +66,8 @@ export interface Attachment {
   /** The bridge's own address. */
   readonly gateway: string
   readonly address: string
+  /** The network has no way out. */
+  readonly internal?: true
   /** Bytes of the greatest packet, as of the interface that leads out. */
   readonly mtu: number
   /** Of the end on the host; at most 15 bytes. */

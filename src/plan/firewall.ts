@@ -88,6 +88,8 @@ const RULES: readonly (readonly [chain: string, nft: string, program: readonly x
     "iifname . oifname @inside accept",
     [x.meta("iifname", R0), x.meta("oifname", SECOND_NAME), x.lookup("inside", R0), x.verdict("accept")],
   ],
+  ["forward", "iifname @internal drop", [x.meta("iifname", 1), x.lookup("internal", 1), x.verdict("drop")]],
+  ["forward", "oifname @internal drop", [x.meta("oifname", 1), x.lookup("internal", 1), x.verdict("drop")]],
   [
     "forward",
     "oifname @bridges ct state established,related accept",
@@ -109,6 +111,7 @@ const wholeTable = (table: string): Uint8Array =>
       value: ["ipv4_addr", "inet_service"],
     }),
     addSet(table, "published_any", 5, { key: ["inet_proto", "inet_service"], value: ["ipv4_addr", "inet_service"] }),
+    addSet(table, "internal", 6, { key: ["ifname"] }),
     addChain(table, "publish"),
     addChain(table, "prerouting", { type: "nat", hook: "prerouting", priority: -100 }),
     addChain(table, "output", { type: "nat", hook: "output", priority: -100 }),
@@ -120,10 +123,29 @@ const wholeTable = (table: string): Uint8Array =>
 
 const netlink = { phase: "host", op: "netlink", protocol: NETLINK_NETFILTER, fds: [], offsets: [] } as const
 
-/** Phase host: the table and this network in it. Both may be there, and stay. */
-export function firewall({ table, bridge, subnet, network }: Attachment): readonly Step[] {
+/** What stands in the sets for one network. */
+function entries(
+  table: string,
+  { bridge, subnet, internal }: Pick<Attachment, "bridge" | "subnet" | "internal">,
+  change: typeof addElements,
+): readonly Uint8Array[] {
   const own = ifname(bridge.name)
   const range = subnetOf(subnet) ?? { base: 0, prefix: 32 }
+  return [
+    change(table, "bridges", [{ key: own }]),
+    change(table, "inside", [{ key: concatenated([own, own]) }]),
+    internal
+      ? change(table, "internal", [{ key: own }])
+      : change(table, "subnets", [
+          { key: addressBytes(range.base) },
+          { key: addressBytes(range.base + sizeOf(range)), end: true },
+        ]),
+  ]
+}
+
+/** Phase host: the table and this network in it. Both may be there, and stay. */
+export function firewall(attachment: Attachment): readonly Step[] {
+  const { table, bridge, subnet, network } = attachment
   return [
     {
       ...netlink,
@@ -134,20 +156,26 @@ export function firewall({ table, bridge, subnet, network }: Attachment): readon
     },
     {
       ...netlink,
-      messages: batch([
-        addElements(table, "bridges", [{ key: own }]),
-        addElements(table, "inside", [{ key: concatenated([own, own]) }]),
-        addElements(table, "subnets", [
-          { key: addressBytes(range.base) },
-          { key: addressBytes(range.base + sizeOf(range)), end: true },
-        ]),
-      ]),
+      messages: batch(entries(table, attachment, addElements)),
       ok: ["EEXIST"],
       does: `enter the network ${network} (${bridge.name}, ${subnet}) into the table ${table}`,
       why: "its containers are seen as the host outside, and reached from there only at published ports",
     },
   ]
 }
+
+/** For `do`, when the network is removed: each set by itself, since one may have been emptied by somebody. */
+export const leaveTable = (
+  table: string,
+  network: Pick<Attachment, "bridge" | "subnet" | "internal">,
+): readonly Step[] =>
+  entries(table, network, deleteElements).map((entry) => ({
+    ...netlink,
+    messages: batch([entry]),
+    ok: ["ENOENT"],
+    does: `take ${network.bridge.name} out of the table ${table}`,
+    why: "its network was removed",
+  }))
 
 const big = (number: number): Uint8Array => new Uint8Array([number >>> 8, number & 255])
 const address = (text: string): Uint8Array => addressBytes(addressNumber(text) ?? 0)

@@ -23,6 +23,7 @@ import {
   addBridge,
   addDefaultRoute,
   addVeth,
+  deleteLink,
   hairpin,
   linkUp,
   NETLINK_ROUTE,
@@ -97,6 +98,16 @@ export function bridge(attachment: Attachment): readonly Step[] {
   ]
 }
 
+/** For `do`, when the network is removed. */
+export const removeBridge = (name: string): Step => ({
+  phase: "host",
+  ...netlink,
+  messages: deleteLink(name),
+  ok: ["ENODEV"],
+  does: `remove the bridge ${name}`,
+  why: "its network was removed",
+})
+
 /** Phase parent: the cable, while the container's namespace is there and its program is not. */
 export function cable({ bridge, veth, address, mtu }: Attachment): readonly Step[] {
   const pair = addVeth({
@@ -137,16 +148,16 @@ export function interfaces(attachment: Attachment | undefined): Step {
       does: "set the loopback interface up",
       why: "in a new network namespace even localhost is down, and programs rely on it",
     }
-  const { address, gateway } = attachment
+  const { address, gateway, internal } = attachment
   return {
     ...step,
     messages: joined([
       linkUp(1),
       addAddress(ETH0, bytesOf(address), prefixOf(attachment)),
       linkUp(ETH0),
-      addDefaultRoute(bytesOf(gateway)),
+      ...(internal ? [] : [addDefaultRoute(bytesOf(gateway))]),
     ]),
-    does: `set lo up, and eth0 with the address ${address} and the route to ${gateway}`,
+    does: `set lo up, and eth0 with the address ${address}${internal ? "" : ` and the route to ${gateway}`}`,
     why: "before the first instruction of the program, so that it never sees a machine without network",
   }
 }

@@ -30,9 +30,15 @@ export interface Network {
   readonly bridge: { readonly name: string; readonly index: number }
   /** `10.88.0.0/16` */
   readonly subnet: string
-  /** The bridge's address: the first of the range. */
+  /** The bridge's address. */
   readonly gateway: string
+  /** It has no way out. */
+  readonly internal?: true
+  readonly labels?: Readonly<Record<string, string>>
 }
+
+/** It is a directory's name, too. */
+export const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 
 const directoryOf = ({ root }: Pick<Store, "root">, name: string): string => `${root}/networks/${name}`
 const RECORD = "network.json"
@@ -103,12 +109,12 @@ export const listNetworks = (store: Pick<Store, "root">): readonly Network[] =>
   })
 
 /** The first address of a network that a container with this id would try. */
-export const firstAddress = (network: Network, id: string): string => addressOf(network, placeOf(network, id))
+export const firstAddress = (network: Network, id: string): string => addressOf(network, placeOf(network, id) || 1)
 
-/** Without the network's own address, the bridge's, and the last one, which is for all. */
-const roomOf = (network: Network): number => sizeOf(subnetOf(network.subnet)!) - 3
+/** Without the network's own address, and the last one, which is for all; the bridge's is passed over. */
+const roomOf = (network: Network): number => sizeOf(subnetOf(network.subnet)!) - 2
 const placeOf = (network: Network, id: string): number => Number.parseInt(id.slice(8, 16), 16) % roomOf(network) || 0
-const addressOf = (network: Network, place: number): string => addressText(subnetOf(network.subnet)!.base + 2 + place)
+const addressOf = (network: Network, place: number): string => addressText(subnetOf(network.subnet)!.base + 1 + place)
 
 /**
  * An address for a container, by probing from a place that its id decides.
@@ -123,15 +129,64 @@ export async function claimAddress(
   const [first, room] = [placeOf(network, id), roomOf(network)]
   for (let probe = 0; probe < room; probe++) {
     const address = addressOf(network, (first + probe) % room)
+    if (address === network.gateway) continue
     const link = `${directoryOf(store, network.name)}/leases/${address}`
     if ((await claimLink(store, link, id)) === undefined) return { address, link }
   }
   throw new EngineError(
     "STATE_UNUSABLE",
-    `cannot lease an address: all ${room} of the network ${network.name} are taken`,
+    `cannot lease an address: all ${room - 1} of the network ${network.name} are taken`,
     "remove containers",
   )
 }
+
+/** What a removal has put out of everybody's way. */
+export interface Away {
+  readonly directory: string
+  readonly from: string
+  /** Ids of containers that have an address of it. */
+  readonly leases: readonly string[]
+}
+
+/** Ids of the containers that have an address of a network. */
+export const leasesIn = (store: Pick<Store, "root">, name: string): readonly string[] =>
+  owners(directoryOf(store, name))
+const owners = (directory: string): readonly string[] =>
+  readdirSync(`${directory}/leases`).flatMap((address) => ownerOf(`${directory}/leases/${address}`) ?? [])
+
+/** From here on nobody finds it, and nobody gets an address of it. Undefined: somebody else was faster. */
+export function putAway(store: Pick<Store, "root">, { name, id }: Network): Away | undefined {
+  const from = directoryOf(store, name)
+  const directory = `${store.root}/networks/.gone-${id}`
+  try {
+    renameSync(from, directory)
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined
+    throw unusable(from, error)
+  }
+  return { directory, from, leases: owners(directory) }
+}
+export const putBack = ({ directory, from }: Away): void => renameSync(directory, from)
+
+/** What removals that were cut short have left. `network` is absent if its record is gone already. */
+export const goneNetworks = (
+  store: Pick<Store, "root">,
+): readonly { readonly directory: string; readonly network?: Network }[] =>
+  readdirSync(`${store.root}/networks`)
+    .filter((name) => name.startsWith(".gone-"))
+    .flatMap((name) => {
+      const network = readNetwork(store, name)
+      const directory = directoryOf(store, name)
+      // One that has leases was put away by somebody who has died before putting it back.
+      if (network && owners(directory).length > 0) {
+        renameSync(directory, directoryOf(store, network.name))
+        return []
+      }
+      return [{ directory, ...(network && { network }) }]
+    })
+
+/** Only files of ours lie below. */
+export const wipe = (directory: string): void => rmSync(directory, { recursive: true, force: true })
 
 /** All addresses that a container has, by looking at every lease. */
 export const addressLeases = (store: Pick<Store, "root">, id: string): readonly string[] =>

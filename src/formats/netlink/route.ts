@@ -25,7 +25,7 @@ import {
 } from "./message.ts"
 
 export const NETLINK_ROUTE = 0
-const [RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE] = [16, 20, 24]
+const [RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE] = [16, 17, 20, 24]
 const IFF_UP = 0x1
 const [AF_INET, AF_INET6] = [2, 10]
 const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, linkinfo: 18, netNsFd: 28 } as const
@@ -108,6 +108,10 @@ export const hairpin = (name: string): Uint8Array =>
       nested(INFO.slaveData, [attribute(IFLA_BRPORT_MODE, new Uint8Array([1]))]),
     ]),
   ])
+
+/** `ip link delete NAME`. ENODEV: there is none. */
+export const deleteLink = (name: string): Uint8Array =>
+  message(RTM_DELLINK, DO, ifinfo(0, false), [attribute(IFLA.ifname, text(name))])
 
 /** `ip address add ADDRESS/PREFIX dev INDEX`. EEXIST: it has it. @param address 4 or 16 bytes; IPv6: usable at once, without a search for a duplicate. */
 export function addAddress(index: number, address: Uint8Array, prefix: number): Uint8Array {
