@@ -2,26 +2,9 @@
 
 import { expect, test } from "bun:test"
 import { spawn } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { newMachine } from "../machine.ts"
-import { newPlace } from "./place.ts"
-
-/** In the network of a place, with the cgroups of this machine (`ip netns exec` would hide them). */
-function newHost() {
-  const place = newPlace()
-  const machine = newMachine(["nsenter", `--net=/run/netns/${place.host}`, "--"])
-  return {
-    place,
-    machine,
-    run: (...args: string[]) => machine.run("run", "--rm", "--network", "bridge", "--rootfs", machine.rootfs, ...args),
-    leases: () => readdirSync(join(machine.root, "networks/bridge/leases")),
-    [Symbol.dispose]() {
-      machine[Symbol.dispose]()
-      place[Symbol.dispose]()
-    },
-  }
-}
+import { newHost } from "./host.ts"
 
 /** Until it says so, or time is up. */
 function eventually(what: () => string, expected: string | RegExp): void {

@@ -84,6 +84,10 @@ test("what is made is what ip and nft show", () => {
     		elements = { tcp . 8080 : 10.88.0.5 . 80 }
     	}
 
+    	set internal {
+    		type ifname
+    	}
+
     	chain publish {
     		dnat ip to ip daddr . meta l4proto . th dport map @published
     		meta nfproto ipv4 dnat ip to meta l4proto . th dport map @published_any
@@ -114,6 +118,8 @@ test("what is made is what ip and nft show", () => {
     	chain forward {
     		type filter hook forward priority filter; policy accept;
     		iifname . oifname @inside accept
+    		iifname @internal drop
+    		oifname @internal drop
     		oifname @bridges ct state established,related accept
     		oifname @bridges ct status dnat accept
     		oifname @bridges drop
