@@ -136,6 +136,11 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["system info"],
     page: async () => (await import("./commands/info.ts")).info,
   },
+  doctor: {
+    group: "About",
+    about: "Print what this host can do, and what crashes have left over",
+    page: async () => (await import("./commands/doctor.ts")).doctor,
+  },
   version: {
     group: "About",
     about: "Print the version",

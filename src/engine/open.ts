@@ -38,6 +38,7 @@ export function open(options: OpenOptions): Engine {
     inspectNetwork: async (...given) => (await import("./networks.ts")).inspectNetwork(world, ...given),
     removeNetwork: async (...given) => (await import("./networks.ts")).removeNetwork(world, ...given),
     pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
+    doctor: async (...given) => (await import("./doctor.ts")).doctor(world, ...given),
     info: async () => (await import("./info.ts")).info(world),
   }
 }

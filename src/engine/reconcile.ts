@@ -101,6 +101,17 @@ function lookAt(store: Store, record: Container, { hasRunDirectory, creatorIsGon
   }
 }
 
+/** Ids of what is to be repaired. Looks only: what `seeAll` would repair at once. */
+export function findDamaged(world: World): readonly string[] {
+  const store = world.store()
+  const running = new Set(readdirSync(store.run))
+  return listRecords(store).ids.filter((id) => {
+    const found = findRecord(store, id)
+    if (found.kind === "remains") return !isNamedByProcess(id)
+    return found.kind === "container" && !isWhole(lookAt(store, found.record, { hasRunDirectory: running.has(id) }))
+  })
+}
+
 /** All containers, and what cannot be read. The order is that of their ids. */
 export async function seeAll(
   world: World,
@@ -207,7 +218,7 @@ export async function finish(world: World, { record, status }: Seen): Promise<vo
 }
 
 /** What remains of these containers after their repair. Another process may be at it: then they are looked at when it is done. */
-async function repairAll(
+export async function repairAll(
   world: World,
   ids: readonly string[],
   options: { readonly creatorIsGone?: boolean } = {},

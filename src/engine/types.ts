@@ -48,6 +48,8 @@ export interface Engine {
   /** Docker's document of a container. */
   inspect(container: string): Promise<Inspected>
   info(): Promise<Info>
+  /** What this host can do, and what crashes have left over; with `fix`, that is taken away, and what is told is what there was. */
+  doctor(options?: { readonly fix?: boolean }): Promise<Diagnosis>
   /** Makes a volume, or leaves the one of this name as it is. @returns its name. */
   createVolume(request?: VolumeRequest): Promise<string>
   /** By name. Filters: name, label, dangling, driver. */
@@ -66,6 +68,32 @@ export interface Engine {
   removeNetwork(network: string): Promise<void>
   /** Removes networks that no container has an address of, but the default one. @returns their names. */
   pruneNetworks(): Promise<readonly string[]>
+}
+
+export interface Diagnosis {
+  readonly checks: readonly Check[]
+  readonly leftovers: readonly LeftoverTold[]
+}
+export interface Check {
+  /** "kernel", "cgroup controller memory". */
+  readonly name: string
+  readonly state: "ok" | "limited" | "missing"
+  /** What was found. */
+  readonly found: string
+  /** What follows from it; absent where all is well. */
+  readonly means?: string
+  /** What to do about it, where that is known. */
+  readonly fix?: string
+}
+export interface LeftoverTold {
+  /** The class of resource: a row of engine/leftovers. */
+  readonly class: string
+  readonly about: string
+  readonly what: string
+  /** It was taken away; absent: nobody has tried. */
+  readonly fixed?: boolean
+  /** Why it could not be. */
+  readonly why?: string
 }
 
 export interface VolumeRequest {
