@@ -177,6 +177,15 @@ static int set_attribute(const union arg *arg) {
   return error;
 }
 
+/* Whoever asks means what is inside: links of it lead nowhere else. */
+static int go_into(const char *path) {
+  int fd = k_openat2(target, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, IN_ROOT | NO_MAGICLINKS);
+  if (fd < 0) return errno;
+  forget_parent(0);
+  target = fd;
+  return 0;
+}
+
 static int write_content(const union arg *arg) {
   uint64_t offset = arg[F_CONTENT_OFFSET].n, length = arg[F_CONTENT_BYTES].t.length;
   if (file < 0) return EBADF;
@@ -201,6 +210,7 @@ static int perform_file(const struct record *record) {
   error = finish();
   if (error || record->op == FILE_END) return error ? error : set_directories();
   if (record->op == FILE_HARDLINK) return link_to(record->arg[F_HARDLINK_TARGET].t.s, path);
+  if (record->op == FILE_ENTER) return go_into(path);
   error = enter(path);
   if (error) return error == ENOENT && record->op == FILE_REMOVE ? 0 : error;
   if (record->op == FILE_AT) return 0;

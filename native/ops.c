@@ -24,7 +24,7 @@ static int (*const HOW[LAST_OP + 1])(struct run *, const struct step *) = {
   [OP_ATTACH_MOUNT] = op_attach_mount, [OP_NEW_MOUNT] = op_new_mount, [OP_OVERLAY] = op_overlay, [OP_SET_MOUNT] = op_set_mount,
   [OP_MOUNT_POINT] = op_mount_point, [OP_MASK] = op_mask, [OP_PIVOT] = op_pivot, [OP_LEAVE_OLD_ROOT] = op_leave_old_root,
   [OP_UNMOUNT] = op_unmount, [OP_MAKE_NODE] = op_make_node, [OP_MAKE_DIR] = op_make_dir, [OP_MAKE_LINK] = op_make_link, [OP_CHROOT] = op_chroot,
-  [OP_CLONE] = op_clone, [OP_MAP_IDS] = op_map_ids, [OP_OPEN_NAMESPACE] = op_open_namespace, [OP_OPEN_PROCESS] = op_open_process,
+  [OP_CLONE] = op_clone, [OP_MAP_IDS] = op_map_ids, [OP_NEW_USERNS] = op_new_userns, [OP_OPEN_NAMESPACE] = op_open_namespace, [OP_OPEN_PROCESS] = op_open_process,
   [OP_ATTACH_CGROUP] = op_attach_cgroup, [OP_ATTACH_SELF] = op_attach_self, [OP_WRITE_PROC] = op_write_proc,
   [OP_JOIN_NAMESPACE] = op_join_namespace, [OP_UNSHARE] = op_unshare, [OP_REMOVE_CGROUP] = op_remove_cgroup,
   [OP_DEVICE_PROGRAM] = op_device_program, [OP_SIGNAL] = op_signal, [OP_AWAIT_EXIT] = op_await_exit,

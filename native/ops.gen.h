@@ -76,6 +76,7 @@ enum op {
   OP_AFFINITY = 90, /* sched_setaffinity(2) to a list of CPU numbers, of the child in phase parent, else of this process */
   OP_MAKE_DIRECTORY = 91, /* makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it) */
   OP_CLOSE_FILES = 92, /* close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's */
+  OP_NEW_USERNS = 110, /* a user namespace (given) without a process in it: clone(2) CLONE_NEWUSER, writes uid_map and gid_map, opens /proc/PID/ns/user; the process ends */
   OP_HOOK = 100, /* runs a program of the host (before leave-old-root: seen from its root) or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none) */
   OP_GATE = 101, /* reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it */
   OP_INIT = 102, /* fork(2): this process stays as process 1, forwards signals, reaps, and ends with the status of its child, which goes on */
@@ -150,6 +151,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_AFFINITY] = { "affinity", "y" },
   [OP_MAKE_DIRECTORY] = { "make-directory", "tnnn" },
   [OP_CLOSE_FILES] = { "close-files", "" },
+  [OP_NEW_USERNS] = { "new-userns", "tt" },
   [OP_HOOK] = { "hook", "txxttn" },
   [OP_GATE] = { "gate", "f" },
   [OP_INIT] = { "init", "" },
@@ -301,6 +303,8 @@ enum argument {
   A_MAKE_DIRECTORY_MODE = 1,
   A_MAKE_DIRECTORY_UID = 2,
   A_MAKE_DIRECTORY_GID = 3,
+  A_NEW_USERNS_UIDS = 0,
+  A_NEW_USERNS_GIDS = 1,
   A_HOOK_PATH = 0,
   A_HOOK_ARGV = 1,
   A_HOOK_ENV = 2,

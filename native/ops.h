@@ -59,7 +59,7 @@ OP(remove_cgroup); OP(device_program); OP(signal); OP(await_exit); OP(move_proce
 OP(set_ids); OP(hostname); OP(domainname); OP(rlimit); OP(keyring); OP(session); OP(open_terminal); OP(take_terminal); OP(umask);
 OP(chdir); OP(bounding); OP(keep_capabilities); OP(capabilities); OP(ambient); OP(no_new_privileges); OP(seccomp); OP(personality);
 OP(io_priority); OP(scheduler); OP(affinity); OP(make_directory); OP(close_files);
-OP(hook); OP(gate); OP(init); OP(exec);
+OP(new_userns); OP(hook); OP(gate); OP(init); OP(exec);
 OP(fill);
 
 #endif

@@ -11,6 +11,8 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/wait.h>
+#include <signal.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -297,4 +299,28 @@ OP(connect) {
   if (!error) return give(run, step, socket_);
   if (socket_ >= 0) close(socket_);
   return error;
+}
+
+/* ---- files of a container that does not run ---- */
+
+OP(new_userns) {
+  int ends[2], fd = -1;
+  char path[48], byte;
+  if (pipe2(ends, O_CLOEXEC) < 0) return errno;
+  struct clone_how how = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+  pid_t pid = k_clone(&how);
+  if (pid == 0) {
+    close(ends[1]);
+    ssize_t n = read(ends[0], &byte, 1);   // until the other end is closed, or its owner dies
+    k_exit(n < 0);
+  }
+  int error = pid < 0 ? errno : 0;
+  for (int i = 0; !error && i < 3; i++) {
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, i == 0 ? "uid_map" : i == 1 ? "gid_map" : "ns/user");
+    fd = open(path, (i == 2 ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+    if (fd < 0 || (i < 2 && write_text(fd, i == 0 ? T(A_NEW_USERNS_UIDS) : T(A_NEW_USERNS_GIDS)) < 0)) error = errno;
+  }
+  close(ends[0]), close(ends[1]);
+  while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+  return error ? error : give(run, step, fd);
 }

@@ -25,7 +25,7 @@
 #include "kernel.h"
 #include "ops.h"
 
-enum { FOLLOW = 1, CONTENT = 2, XATTRS = 4, ONE_SYSTEM = 8 };
+enum { FOLLOW = 1, CONTENT = 2, XATTRS = 4, ONE_SYSTEM = 8, XATTRS_FIRST = 16 };
 enum { MOST_VALUE = 65536, ENTRIES = 2048 };
 
 static char path[PATH_MAX];              /* of what is looked at, relative to what was asked for; "": that itself */
@@ -119,7 +119,7 @@ static void attributes(int fd, int directory, const char *name) {
   }
 }
 
-static void walk(int fd, const struct stat *is, uint64_t depth);
+static void walk(int fd, uint64_t depth);
 
 static void look(int at, int directory, const char *name, uint64_t depth) {
   struct stat is;
@@ -146,16 +146,17 @@ static void look(int at, int directory, const char *name, uint64_t depth) {
   else if (S_ISLNK(is.st_mode)) text(target);
   else if (!isDirectory) number(major(is.st_rdev)), number(minor(is.st_rdev));
   record_end();
+  bool first = flags & XATTRS_FIRST;
+  if ((flags & XATTRS) && first) attributes(fd, directory, name);
   if (isFile && (flags & CONTENT)) content(fd, (uint64_t)is.st_size);
-  if (flags & XATTRS) attributes(fd, directory, name);
-  if (isDirectory && depth > 0 && (!(flags & ONE_SYSTEM) || is.st_dev == device)) walk(fd, &is, depth);
+  if ((flags & XATTRS) && !first) attributes(fd, directory, name);
+  if (isDirectory && depth > 0 && (!(flags & ONE_SYSTEM) || is.st_dev == device)) walk(fd, depth);
   if (fd >= 0) close(fd);
 }
 
-static void walk(int fd, const struct stat *is, uint64_t depth) {
+static void walk(int fd, uint64_t depth) {
   _Alignas(8) char entries[ENTRIES];
   size_t length = strlen(path);
-  (void)is;
   for (long n; (n = k_getdents(fd, entries, sizeof entries)) != 0;) {
     if (n < 0) { failed(errno); return; }
     for (long i = 0; i < n;) {

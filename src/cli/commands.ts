@@ -64,6 +64,18 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Print every step that run would take, taking none",
     page: async () => (await import("./commands/explain.ts")).explain,
   },
+  diff: {
+    group: "Look",
+    about: "List what a container has changed in its files",
+    also: ["container diff"],
+    page: async () => (await import("./commands/diff.ts")).diff,
+  },
+  export: {
+    group: "Look",
+    about: "Write all files of a container as a tar archive",
+    also: ["container export"],
+    page: async () => (await import("./commands/export.ts")).exportCommand,
+  },
   stop: {
     group: "End",
     about: "End running containers, gently first",

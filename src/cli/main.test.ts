@@ -37,7 +37,8 @@ describe("the door", () => {
     status: 125,
     stderr: "minicontainer: cannot run pull: images are not built yet\n  hint: all commands: minicontainer help\n",
   })
-  const below = "after container there are run, create, start, exec, ls, list, ps, logs, inspect, stop, rm, remove"
+  const below =
+    "after container there are run, create, start, exec, ls, list, ps, logs, inspect, diff, export, stop, rm, remove"
   for (const [line, cause, hint] of [
     ["container", "container: there is no such command", below],
     ["container rnu", "container rnu: there is no such command", "did you mean run?"],

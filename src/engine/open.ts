@@ -24,6 +24,10 @@ export function open(options: OpenOptions): Engine {
     ps: async (...given) => (await import("./ps.ts")).ps(world, ...given),
     stop: async (...given) => (await import("./stop.ts")).stop(world, ...given),
     rm: async (...given) => (await import("./rm.ts")).rm(world, ...given),
+    async *exportFiles(...given) {
+      yield* (await import("./export.ts")).exportFiles(world, ...given)
+    },
+    diff: async (...given) => (await import("./diff.ts")).diff(world, ...given),
     async *logs(...given) {
       yield* (await import("./logs.ts")).logs(world, ...given)
     },

@@ -43,6 +43,10 @@ export interface Engine {
   stop(container: string, options?: StopOptions): Promise<void>
   /** Removes a container that does not run; with force, also one that does. With `volumes`, also those that it alone has and nobody named. */
   rm(container: string, options?: { readonly force?: boolean; readonly volumes?: boolean }): Promise<void>
+  /** All files of a container as a tar archive, in pieces, without what is mounted over them; running or not. */
+  exportFiles(container: string): AsyncIterable<Uint8Array>
+  /** What a container has changed in its files, sorted by path. */
+  diff(container: string): Promise<readonly Change[]>
   /** The lines of a container's log, oldest first; with `follow`, until the container ends. */
   logs(container: string, options?: LogOptions): AsyncIterable<LogLine>
   /** Docker's document of a container. */
@@ -263,6 +267,12 @@ export interface LogOptions {
   readonly signal?: AbortSignal
   /** Called where lines may be missing, with why. */
   readonly warn?: (line: string) => void
+}
+
+/** `C` changed, `A` added, `D` deleted. The path is absolute, in the container. */
+export interface Change {
+  readonly kind: "C" | "A" | "D"
+  readonly path: string
 }
 
 export interface LogLine {

@@ -169,6 +169,12 @@ const SPELLING: Spelling = {
     ...join.map((namespace, index) => `setns(${slot(namespace)}, ${bits(kinds[index] ?? 0, CLONE)})`),
     `${to}clone3({flags: ${[...(BigInt(flags) === 0n ? [] : [bits(flags, CLONE)]), "CLONE_PIDFD", ...(cgroup === undefined ? [] : [`CLONE_INTO_CGROUP, cgroup: ${slot(cgroup)}`])].join("|")}})`,
   ],
+  "new-userns": ({ uids, gids }) => [
+    "clone(CLONE_NEWUSER)",
+    `write("/proc/PID/uid_map", ${quote(uids)})`,
+    `write("/proc/PID/gid_map", ${quote(gids)})`,
+    'open("/proc/PID/ns/user")',
+  ],
   "map-ids": ({ kind, text }) => [`write(${pid(Number(kind) === 1 ? "gid_map" : "uid_map")}, ${quote(text)})`],
   "open-namespace": ({ name }, to) => [`${to}open(${pid(`ns/${name}`)}, O_RDONLY|O_CLOEXEC)`],
   "open-process": ({ pid: number, start }, to) => [`${to}pidfd_open(${number}), started at tick ${start}`],

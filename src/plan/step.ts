@@ -159,6 +159,9 @@ export const OPS = {
   "make-directory": { code: 91, about: "makes a directory inside the root and its missing parents, each owned by uid and gid (the working directory of an image that lacks it)", args: { path: "text", mode: "number", uid: "number", gid: "number" } },
   "close-files": { code: 92, about: "close_range(2) of everything but 0, 1, 2 and the socket to the parent, who learns by its end that the program runs; of these three, what is the host's /dev/null becomes the container's", args: {} },
 
+  // Files of a container that does not run (110–139).
+  "new-userns": { code: 110, about: "a user namespace (given) without a process in it: clone(2) CLONE_NEWUSER, writes uid_map and gid_map, opens /proc/PID/ns/user; the process ends", args: { uids: "text", gids: "text" } },
+
   // The end of the beginning.
   hook: { code: 100, about: "runs a program of the host (before leave-old-root: seen from its root) or of the container with the container's state on stdin: `before`, the pid, `after`; killed after timeout seconds (0: none)", args: { path: "text", argv: "texts", env: "texts", before: "text", after: "text", timeout: "number" } },
   gate: { code: 101, about: "reads one byte from the FIFO, which is open for reading and writing: waits until `start` writes it", args: { fifo: "fd" } },

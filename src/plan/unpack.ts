@@ -59,10 +59,15 @@ export const FILE_OPS = {
   walk: {
     code: 10,
     about:
-      "asks `read`: answers what `path` is (links on the way and, with flag 1, at its end are followed inside the root), then what is below it, down to `depth`; flags 2: content, 4: xattrs, 8: stay on its file system; a file over `limit` is EFBIG. `end` follows",
+      "asks `read`: answers what `path` is (links on the way and, with flag 1, at its end are followed inside the root), then what is below it, down to `depth`; flags 2: content, 4: xattrs, 8: stay on its file system, 16: xattrs before content, as an archive has them; a file over `limit` is EFBIG. `end` follows",
     args: { path: "text", flags: "number", depth: "number", limit: "number" },
   },
   at: { code: 12, about: "what the xattrs that follow belong to, if it was not made last", args: { path: "text" } },
+  enter: {
+    code: 13,
+    about: "openat2(2): a directory inside the target, links followed inside it, is the target from here on",
+    args: { path: "text" },
+  },
   failed: { code: 11, about: "`read` could not read this; it goes on", args: { path: "text", errno: "number" } },
 } as const satisfies Record<string, FileRow>
 
@@ -70,7 +75,7 @@ export type FileOps = typeof FILE_OPS
 type ArgsOf<A extends Readonly<Record<string, FileKind>>> = { readonly [K in keyof A]: FileKinds[A[K]] }
 export type FileOp = { [N in keyof FileOps]: { readonly op: N } & ArgsOf<FileOps[N]["args"]> }[keyof FileOps]
 
-export const WALK = { follow: 1, content: 2, xattrs: 4, oneFileSystem: 8 } as const
+export const WALK = { follow: 1, content: 2, xattrs: 4, oneFileSystem: 8, xattrsFirst: 16 } as const
 
 /** One record is at most so long: a header of 8 bytes, texts and content with their lengths, padded to 8. */
 export const MOST_RECORD = 1 << 20

@@ -23,7 +23,6 @@ const ENTRIES = [
 
 /** Reached only from tests, on purpose. */
 const PROOFS: Readonly<Record<string, string>> = {
-  "src/formats/tar/write.ts": "the other half of a codec: tests of the reader speak through it",
   "src/plan/check.ts": "what it proves holds for every plan, so tests prove it once and no start pays for it",
   "src/model/guards.ts":
     "the guard for a config.json that is not ours; the conformance suite reads other engines' through it",

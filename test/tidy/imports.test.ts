@@ -50,7 +50,13 @@ const ROOMS: Readonly<Record<string, Row>> = {
 
 /** A room of plan/ is read alone, in ten minutes. These files are no rooms: the words, the order, and what works on whole plans. */
 const PLAN_COMMON = "src/plan/step.ts"
-const PLAN_WHOLE = ["src/plan/plan.ts", "src/plan/check.ts", "src/plan/explain.ts", "src/plan/wire.ts"]
+const PLAN_WHOLE = [
+  "src/plan/plan.ts",
+  "src/plan/view.ts",
+  "src/plan/check.ts",
+  "src/plan/explain.ts",
+  "src/plan/wire.ts",
+]
 
 interface Arrow {
   readonly from: string
