@@ -40,8 +40,9 @@ native: setup
 	@mkdir -p dist/lib/native
 	@cmp -s build/executor dist/executor || install -m 755 build/executor dist/executor
 	@cmp -s build/executor dist/lib/native/executor || install -m 755 build/executor dist/lib/native/executor
+	@cmp -s build/hello dist/lib/native/hello || install -m 755 build/hello dist/lib/native/hello
 
-dist/minicontainer: $(SOURCE) package-lock.json tsconfig.json dist/executor
+dist/minicontainer: $(SOURCE) package-lock.json tsconfig.json dist/executor build/hello
 	@$(BUN) build $(COMPILE) --define EXECUTOR_SHA256="\"$$(sha256sum build/executor | cut -d' ' -f1)\"" \
 	  --outfile dist/minicontainer.new src/cli/bin.ts >build/bundle.log 2>&1 || { cat build/bundle.log >&2; exit 1; }
 	@mv -f dist/minicontainer.new dist/minicontainer

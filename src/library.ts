@@ -16,5 +16,6 @@ export async function open(options: Partial<OpenOptions> = {}): Promise<Engine> 
   const { open: openEngine } = await import("./engine/open.ts")
   const { MINICONTAINER_ROOT: root, MINICONTAINER_RUN_ROOT: runRoot } = process.env
   const path = fileURLToPath(new URL("native/executor", import.meta.url))
-  return openEngine({ executor: { path }, ...(root && { root }), ...(runRoot && { runRoot }), ...options })
+  const hello = fileURLToPath(new URL("native/hello", import.meta.url))
+  return openEngine({ hello, executor: { path }, ...(root && { root }), ...(runRoot && { runRoot }), ...options })
 }

@@ -21,6 +21,7 @@ export const ANSWERS = {
   REGISTRY_FAILED: { exit: 1, http: 502, about: "the registry answered what it must not, or too much, or too slowly" },
   DIGEST_MISMATCH: { exit: 1, http: 502, about: "what came is not what its digest or size says" },
   // What was named is not there, or in the way.
+  IMAGE_IN_USE: { exit: 1, http: 409, about: "a container uses the image, or it has other names" },
   CONTAINER_NOT_FOUND: { exit: 1, http: 404, about: "no container has this name or id" },
   VOLUME_NOT_FOUND: { exit: 1, http: 404, about: "no volume has this name" },
   VOLUME_IN_USE: { exit: 1, http: 409, about: "a container has the volume, whether it runs or not" },

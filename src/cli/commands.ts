@@ -9,7 +9,7 @@ import type { Command } from "./command.ts"
 
 export interface Row {
   /** The heading in help; absent: not shown. */
-  readonly group?: "Run" | "Look" | "End" | "Volumes" | "Networks" | "About"
+  readonly group?: "Run" | "Look" | "End" | "Images" | "Volumes" | "Networks" | "About"
   readonly about: string
   /** Other names, of one or two words. */
   readonly also?: readonly string[]
@@ -141,6 +141,40 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     group: "Networks",
     about: "Remove networks that no container has an address of",
     page: async () => (await import("./commands/network.ts")).prune,
+  },
+  images: {
+    group: "Images",
+    about: "List images",
+    also: ["image ls", "image list"],
+    page: async () => (await import("./commands/images.ts")).images,
+  },
+  rmi: {
+    group: "Images",
+    about: "Remove images",
+    also: ["image rm", "image remove"],
+    page: async () => (await import("./commands/rmi.ts")).rmi,
+  },
+  tag: {
+    group: "Images",
+    about: "Give an image one more name",
+    also: ["image tag"],
+    page: async () => (await import("./commands/tag.ts")).tag,
+  },
+  history: {
+    group: "Images",
+    about: "Print how an image was made",
+    also: ["image history"],
+    page: async () => (await import("./commands/history.ts")).history,
+  },
+  "image inspect": {
+    group: "Images",
+    about: "Print all that is known of images, as JSON",
+    page: async () => (await import("./commands/image-inspect.ts")).imageInspect,
+  },
+  "image prune": {
+    group: "Images",
+    about: "Remove images without a name",
+    page: async () => (await import("./commands/image-prune.ts")).imagePrune,
   },
   info: {
     group: "About",

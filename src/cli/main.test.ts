@@ -35,7 +35,7 @@ describe("the door", () => {
   })
   check("pull alpine", {
     status: 125,
-    stderr: "minicontainer: cannot run pull: images are not built yet\n  hint: all commands: minicontainer help\n",
+    stderr: "minicontainer: cannot run pull: it is not built yet\n  hint: all commands: minicontainer help\n",
   })
   const below =
     "after container there are run, create, start, exec, ls, list, ps, logs, inspect, diff, export, stop, rm, remove"
@@ -404,6 +404,9 @@ describe("inspect", () => {
     if (name.startsWith("no")) throw notFound(name)
     return { Id: "4e5b", Name: `/${name}`, Config: { Labels: { x: "y" } } }
   }
+  const inspectImage = async (name: string) => {
+    throw new EngineError("IMAGE_NOT_FOUND", `cannot find image ${name}`)
+  }
   check(
     "inspect web",
     {
@@ -435,12 +438,13 @@ describe("inspect", () => {
   check(
     "inspect nosuch",
     { stdout: "[]\n", status: 1, stderr: "minicontainer: cannot find container nosuch: no such name or id\n" },
-    { engine: { inspect } },
+    { engine: { inspect, inspectImage } },
   )
-  check("inspect --type image web", {
-    status: 125,
-    stderr: "minicontainer: cannot use --type image: images are not built yet\n  hint: it takes container\n",
-  })
+  check(
+    "inspect --type image -f {{.Os}} web",
+    { stdout: "linux\n" },
+    { engine: { inspectImage: async () => ({ Id: "sha256:1", Name: "", Os: "linux" }) } },
+  )
 })
 
 describe("exec", () => {
@@ -494,12 +498,15 @@ describe("explain", () => {
     {
       status: 1,
       stderr:
-        "minicontainer: cannot find container web: no such name or id\n  hint: for a plan of a new one: minicontainer explain --rootfs DIR [COMMAND]\n",
+        "minicontainer: cannot find container web: no such name or id\n  hint: nor is there an image of this name; of a directory: minicontainer explain --rootfs DIR [COMMAND]\n",
     },
     {
       engine: {
         explainContainer: async (name) => {
           throw notFound(name)
+        },
+        explain: async () => {
+          throw new EngineError("IMAGE_NOT_FOUND", "cannot find image web")
         },
       },
     },

@@ -23,27 +23,33 @@ export type Surroundings = Pick<Io, "readFile" | "env" | "cwd">
 export type RunOptions = OptionsOf<typeof RUN_FLAGS>
 type ProcessOptions = OptionsOf<typeof PROCESS_FLAGS>
 
-/** What runs if nothing is said: there is no image that would know better. */
+/** What runs of a directory if nothing is said: there is no image that would know better. */
 const SHELL = ["sh"]
 
 /**
- * @param words what stands behind the options: COMMAND and its arguments.
- * @throws {EngineError} `USAGE` without `--rootfs` and for contradictions; `INVALID_VALUE` for files that cannot be read.
+ * @param words what stands behind the options: IMAGE, unless there is `--rootfs`; COMMAND and its arguments.
+ * @throws {EngineError} `USAGE` without an image or `--rootfs` and for contradictions; `INVALID_VALUE` for files that cannot be read.
  */
 export function requestOf(options: RunOptions, words: readonly string[], at: Surroundings): Request {
-  if (options.rootfs === undefined) throw noRootfs(words)
+  if (options.rootfs === undefined && words.length === 0) throw noImage()
   contradictions(options)
+  // Of a directory, all words are the program's; of an image, the first is its name.
+  const [image = "", ...rest] = words
   const attached = options.attach.length > 0 ? options.attach : undefined
   const { entrypoint } = options
   return {
-    rootfs: resolve(at.cwd, options.rootfs),
-    args: words.length === 0 && !entrypoint ? SHELL : words,
+    ...(options.rootfs === undefined
+      ? { image, args: rest, ...(entrypoint !== undefined && { entrypoint: entrypoint || [] }) }
+      : {
+          rootfs: resolve(at.cwd, options.rootfs),
+          args: words.length === 0 && !entrypoint ? SHELL : words,
+          ...(entrypoint && { entrypoint }),
+        }),
     ...programOf(options, at),
     ...present({
       name: options.name,
       hostname: options.hostname || undefined,
       domainname: options.domainname || undefined,
-      entrypoint: entrypoint || undefined,
       labels: filled(labels(options, at)),
       mounts: filled(mounts(options, at.cwd)),
       volumesFrom: filled(options["volumes-from"]),
@@ -123,21 +129,12 @@ export function needTerminal(
   )
 }
 
-function noRootfs(words: readonly string[]): EngineError {
-  const [image] = words
-  if (image === undefined) {
-    return new EngineError(
-      "USAGE",
-      "cannot run a container: its root file system is missing",
-      "minicontainer run --rm -it --rootfs / sh",
-    )
-  }
-  return new EngineError(
-    "UNSUPPORTED",
-    `cannot run image ${image}: images are not built yet`,
-    "--rootfs DIR makes a container of a directory; --rootfs / of this system, without changing it",
+const noImage = (): EngineError =>
+  new EngineError(
+    "USAGE",
+    "cannot run a container: IMAGE is missing",
+    "minicontainer run hello, or of a directory: minicontainer run --rm -it --rootfs / sh",
   )
-}
 
 function contradictions(options: RunOptions): void {
   const pairs: readonly (readonly [boolean, string])[] = [

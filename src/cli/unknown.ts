@@ -12,9 +12,9 @@ import { quoted } from "./parse.ts"
 /** What Docker has besides, and why it is not here. */
 const LATER: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    "build buildx commit history image images import load login logout manifest pull push rmi save search tag"
+    "build buildx commit import load login logout manifest pull push save search"
       .split(" ")
-      .map((name) => [name, "images are not built yet"]),
+      .map((name) => [name, "it is not built yet"]),
   ),
   ...Object.fromEntries(
     "attach cp create diff events export kill pause port prune rename restart start stats top unpause update wait"

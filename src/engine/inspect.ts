@@ -18,7 +18,7 @@ import { macOf } from "../plan/network.ts"
 import { type Container, readConfig } from "../record/containers.ts"
 import type { StatusFile } from "../record/status.ts"
 import { NEVER } from "../record/time.ts"
-import { argvOf, networkOf } from "./ps.ts"
+import { argvOf, networkOf, sourceOf } from "./ps.ts"
 import { type Seen, see } from "./reconcile.ts"
 import type { Inspected } from "./types.ts"
 import type { World } from "./world.ts"
@@ -35,14 +35,14 @@ export function document({ record, status, state }: Seen, config: Config): Inspe
   const { id, name, created, request, placement } = record
   const [path = "", ...args] = config.process?.args ?? argvOf(record)
   const directory = placement?.directory ?? ""
-  const layers = placement?.rootfs.kind === "overlay" ? placement.rootfs.layers : [request.rootfs]
+  const { layers, store } = stackOf(record)
   return {
     Id: id,
     Created: created,
     Path: path,
     Args: args,
     State: stateOf(status, state),
-    Image: request.rootfs,
+    Image: record.image?.id ?? request.rootfs ?? "",
     ResolvConfPath: `${directory}/resolv.conf`,
     HostnamePath: `${directory}/hostname`,
     HostsPath: `${directory}/hosts`,
@@ -59,17 +59,23 @@ export function document({ record, status, state }: Seen, config: Config): Inspe
     GraphDriver: {
       Name: "overlay",
       Data: {
-        LowerDir: layers.toReversed().join(":"),
+        LowerDir: layers
+          .toReversed()
+          .map((layer) => (store === undefined ? layer : `${store}/${layer}`))
+          .join(":"),
         MergedDir: `${directory}/root`,
         UpperDir: `${directory}/upper`,
         WorkDir: `${directory}/work`,
       },
     },
     Mounts: mountsOf(request),
-    Config: configOf(request, config, id),
+    Config: configOf(record, config),
     NetworkSettings: networkSettings(record),
   }
 }
+
+const stackOf = ({ placement, request }: Container): { readonly layers: readonly string[]; readonly store?: string } =>
+  placement?.rootfs.kind === "overlay" ? placement.rootfs : { layers: [request.rootfs ?? ""] }
 
 function stateOf(status: StatusFile | undefined, state: Seen["state"]): Readonly<Record<string, unknown>> {
   return {
@@ -231,7 +237,9 @@ const mountsOf = ({ mounts = [] }: Request): readonly unknown[] =>
           },
   )
 
-function configOf(request: Request, config: Config, id: string): Readonly<Record<string, unknown>> {
+function configOf(record: Container, config: Config): Readonly<Record<string, unknown>> {
+  const { id, request } = record
+  const entrypoint = [request.entrypoint || []].flat()
   const own = (request.mounts ?? []).filter((mount) => mount.kind === "volume" && mount.anonymous)
   const attached = (stream: "stdin" | "stdout" | "stderr"): boolean =>
     !request.detached && (request.attach?.includes(stream) ?? (stream !== "stdin" || request.interactive === true))
@@ -247,10 +255,10 @@ function configOf(request: Request, config: Config, id: string): Readonly<Record
     StdinOnce: request.interactive === true && !request.detached,
     Env: config.process?.env ?? request.env ?? [],
     Cmd: request.args,
-    Image: request.rootfs,
+    Image: sourceOf(record),
     Volumes: own.length > 0 ? Object.fromEntries(own.map(({ target }) => [target, {}])) : null,
     WorkingDir: config.process?.cwd ?? request.workdir ?? "",
-    Entrypoint: request.entrypoint ? [request.entrypoint] : null,
+    Entrypoint: entrypoint.length > 0 ? entrypoint : null,
     OnBuild: null,
     Labels: request.labels ?? {},
     ...(request.stopSignal !== undefined && { StopSignal: signalName(signalNumber(request.stopSignal)) }),

@@ -43,6 +43,12 @@ export function open(options: OpenOptions): Engine {
     removeNetwork: async (...given) => (await import("./networks.ts")).removeNetwork(world, ...given),
     pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
     doctor: async (...given) => (await import("./doctor.ts")).doctor(world, ...given),
+    images: async () => (await import("./images.ts")).images(world),
+    inspectImage: async (image) => (await import("./inspect-image.ts")).inspectImage(world, image),
+    history: async (image) => (await import("./inspect-image.ts")).history(world, image),
+    tag: async (...given) => (await import("./tag.ts")).tag(world, ...given),
+    rmi: async (...given) => (await import("./rmi.ts")).rmi(world, ...given),
+    pruneImages: async (...given) => (await import("./rmi.ts")).pruneImages(world, ...given),
     info: async () => (await import("./info.ts")).info(world),
   }
 }

@@ -12,7 +12,7 @@
 import { chownSync, existsSync, mkdirSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
-import { readAccounts } from "../host/accounts.ts"
+import { keptAccounts, readAccounts } from "../host/accounts.ts"
 import { devicesBelow } from "../host/devices.ts"
 import { requirePower } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
@@ -32,6 +32,7 @@ import {
   dropClaim,
   dropRecord,
   finishRecord,
+  type ImageOf,
   writeConfig,
 } from "../record/containers.ts"
 import { release } from "../record/leases.ts"
@@ -40,6 +41,7 @@ import { userNamespace } from "../spec/namespaces.ts"
 import { pathsOf, type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
 import { type Correction, corrected, type Fact, factsOf, factWords } from "./corrections.ts"
+import type { Imaged } from "./image.ts"
 import type { Attached } from "./network.ts"
 import { settle } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
@@ -121,9 +123,10 @@ const needsVolumes = ({ mounts = [], volumesFrom = [] }: Request): boolean =>
 /** The facts that a request needs, about this host. */
 export function hostFor(world: World, request: Request): Host {
   const { paths, devicesBelow: directories } = pathsOf(request)
+  const held = request.rootfs === undefined ? [world.roots.state] : []
   // Who is not root may not look into the state root; a plan can be looked at all the same.
   const skeleton = existsSync(skeletonOf(world)) ? [skeletonOf(world)] : []
-  return world.host([...paths, ...devicesBelow(directories), ...skeleton])
+  return world.host([...paths, ...held, ...devicesBelow(directories), ...skeleton])
 }
 
 const skeletonOf = ({ roots }: World): string => `${roots.state}/skeleton`
@@ -135,6 +138,7 @@ const skeletonOf = ({ roots }: World): string => `${roots.state}/skeleton`
 function skeletonFor(world: World, { rootfs }: Request, host: Host, own: boolean): { readonly skeleton?: string } {
   const skeleton = skeletonOf(world)
   const facts = host.paths[skeleton]
+  if (rootfs === undefined) return { skeleton }
   const inside = isInside(realpathOr(world.roots.state), realpathOr(rootfs))
   if (inside || (own && facts && !canShift(facts, host.kernel))) return {}
   return { skeleton }
@@ -150,17 +154,27 @@ function realpathOr(path: string): string {
   }
 }
 
+/** The image, if it is of one: loaded only then. */
+const imageOf = async (world: World, request: Request, put: boolean): Promise<Imaged | undefined> =>
+  request.image === undefined ? undefined : (await import("./image.ts")).imageFor(world, request, { put })
+
 /** What `specify` needs besides the chosen values. */
-const surroundings = (world: World, request: Request, host: Host, own: boolean) => ({
+const surroundings = (world: World, request: Request, host: Host, own: boolean, image: ImageOf | undefined) => ({
   host,
-  roots: { state: world.roots.state, run: world.roots.run, ...skeletonFor(world, request, host, own) },
+  roots: {
+    state: world.roots.state,
+    run: world.roots.run,
+    ...skeletonFor(world, request, host, own),
+    ...(image && { layers: image.layers }),
+  },
   scope: world.scope(),
-  accounts: readAccounts(request.rootfs),
+  accounts: image ? keptAccounts(world.roots.state, image.layers) : readAccounts(request.rootfs ?? ""),
   hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
 })
 
 /** An empty root file system is a mistake, mostly a path that was never filled; a missing one is told by `specify`. */
-function refuseEmpty(rootfs: string): void {
+function refuseEmpty(rootfs: string | undefined): void {
+  if (rootfs === undefined) return
   let first: unknown
   try {
     const directory = opendirSync(rootfs)
@@ -263,7 +277,7 @@ function machineFor(world: World, request: Request, correction: Correction | und
   makeSources(request)
   const host = known(hostFor(world, request), correction)
   requirePower(host, "run a container")
-  return { host, own: userNamespace(request, host).own }
+  return { host, own: userNamespace(request, host, request.rootfs ?? world.roots.state).own }
 }
 const known = (host: Host, correction: Correction | undefined): Host =>
   correction ? corrected(host, correction) : host
@@ -274,16 +288,19 @@ const known = (host: Host, correction: Correction | undefined): Host =>
  */
 async function withDraft<T>(
   world: World,
-  given: Request,
+  asked: Request,
   { waits, cidFile, corrected: correction }: PrepareOptions & { readonly waits: boolean },
   make: (source: Source) => T,
 ): Promise<T> {
-  checkRequest(given)
+  checkRequest(asked)
+  const image = await imageOf(world, asked, true)
+  const given = image?.request ?? asked
   const volumes = needsVolumes(given) ? await import("./volumes.ts") : undefined
   const named = volumes ? volumes.nameVolumes(world, given) : given
   const { host, own } = machineFor(world, named, correction)
   let draft = await createRecord(world.store(), {
     request: named,
+    image: image?.of,
     created: timeOf(world.now()),
     ownIds: own,
     waits,
@@ -292,6 +309,7 @@ async function withDraft<T>(
   })
   const { id } = draft.record
   try {
+    image?.confirm()
     // At a second try it is our own, with the id of the first.
     if (cidFile !== undefined) writeCidFile(cidFile, id, correction ? "w" : "wx")
     const request = volumes ? volumes.placeVolumes(world, named, id) : named
@@ -320,7 +338,7 @@ function planFor(
   options: Pick<PrepareOptions, "failed" | "again" | "corrected" | "report" | "fault">,
 ) {
   const seen = specify(request, {
-    ...surroundings(world, request, host, own),
+    ...surroundings(world, request, host, own, draft.record.image),
     chosen: {
       id: draft.record.id,
       name: draft.record.name,
@@ -346,14 +364,16 @@ function writeWire({ runDirectory }: Draft, plan: Plan): string {
 }
 
 /** The same with values that would be chosen now; nothing is written, nothing leased. */
-export async function preview(world: World, given: Request): Promise<Explained> {
-  checkRequest(given)
+export async function preview(world: World, asked: Request): Promise<Explained> {
+  checkRequest(asked)
+  const image = await imageOf(world, asked, false)
+  const given = image?.request ?? asked
   const request = needsVolumes(given) ? (await import("./volumes.ts")).previewVolumes(world, given, PREVIEW_ID) : given
   const attachment = isBridged(request) && (await import("./network.ts")).wouldAttach(world, request)
   const host = withSources(hostFor(world, request), request)
-  const own = userNamespace(request, host).own
+  const own = userNamespace(request, host, request.rootfs ?? world.roots.state).own
   const specified = specify(request, {
-    ...surroundings(world, request, host, own),
+    ...surroundings(world, request, host, own, image?.of),
     chosen: {
       id: PREVIEW_ID,
       name: request.name ?? PREVIEW_NAME,

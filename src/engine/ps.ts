@@ -52,6 +52,17 @@ type Test = (container: Seen) => boolean
 /** From the values of a filter to a test. `createdOf`: when a container was created, by its name or id. */
 type Filter = (values: readonly string[], createdOf: (reference: string) => string) => Test
 
+/** By the image's name or id, or by the directory. */
+const isOf = ({ request, image }: Container, value: string): boolean =>
+  request.rootfs === value ||
+  (image !== undefined && (image.name === value || image.name === `${value}:latest` || isId(image.id, value)))
+const isId = (id: string, value: string): boolean =>
+  /^(sha256:)?[0-9a-f]{4,64}$/.test(value) && id.slice("sha256:".length).startsWith(value.replace("sha256:", ""))
+
+/** What a container is of, for people. */
+export const sourceOf = ({ request, image }: Pick<Container, "request" | "image">): string =>
+  image?.name ?? request.rootfs ?? ""
+
 const any =
   (values: readonly string[], matches: (container: Seen, value: string) => boolean): Test =>
   (container) =>
@@ -61,7 +72,7 @@ const any =
 const STATUSES: readonly Status[] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
 const FILTERS: Readonly<Record<string, Filter>> = {
-  ancestor: (values) => any(values, ({ record }, value) => record.request.rootfs === value),
+  ancestor: (values) => any(values, ({ record }, value) => isOf(record, value)),
   before: (values, createdOf) => {
     const times = values.map(createdOf)
     return ({ record }) => times.some((time) => record.created < time)
@@ -131,7 +142,7 @@ const portText = ({ hostAddress = "0.0.0.0", hostPort, containerPort, protocol }
   `${hostAddress}:${hostPort}->${containerPort}/${protocol}`
 /** What runs in a container: the entry point and its arguments. */
 export const argvOf = ({ request }: Pick<Container, "request">): readonly string[] => [
-  ...(request.entrypoint ? [request.entrypoint] : []),
+  ...[request.entrypoint || []].flat(),
   ...request.args,
 ]
 
@@ -140,7 +151,7 @@ function summary({ record, status, state }: Seen, now: number): Summary {
   return {
     id,
     name,
-    image: request.rootfs,
+    image: sourceOf(record),
     command: argvOf(record)
       .map((word) => (word.includes(" ") ? `'${word}'` : word))
       .join(" "),

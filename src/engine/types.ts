@@ -54,6 +54,18 @@ export interface Engine {
   info(): Promise<Info>
   /** What this host can do, and what crashes have left over; with `fix`, that is taken away, and what is told is what there was. */
   doctor(options?: { readonly fix?: boolean }): Promise<Diagnosis>
+  /** Every image under each of its names, the newest first. */
+  images(): Promise<readonly ImageSummary[]>
+  /** Docker's document of an image. @throws {EngineError} `IMAGE_NOT_FOUND`, `AMBIGUOUS_ID` */
+  inspectImage(image: string): Promise<Inspected>
+  /** How an image was made, the newest step first. */
+  history(image: string): Promise<readonly HistoryStep[]>
+  /** Gives an image one more name, which is taken from whatever had it. */
+  tag(image: string, name: string): Promise<void>
+  /** Takes a name from an image; with its last name, the image goes, and everything that only it used. */
+  rmi(image: string, options?: { readonly force?: boolean }): Promise<Removed>
+  /** Removes images without a name, or, with `all`, every image that no container uses. */
+  pruneImages(options?: { readonly all?: boolean }): Promise<Removed & { readonly bytes: number }>
   /** Makes a volume, or leaves the one of this name as it is. @returns its name. */
   createVolume(request?: VolumeRequest): Promise<string>
   /** By name. Filters: name, label, dangling, driver. */
@@ -144,6 +156,37 @@ export interface NetworkSummary {
 }
 /** Docker's document of a network. */
 export type NetworkInspected = { readonly Name: string; readonly Id: string } & Readonly<Record<string, unknown>>
+export interface ImageSummary {
+  /** `sha256:…` of its configuration. */
+  readonly id: string
+  /** `sha256:…` of its manifest. */
+  readonly digest: string
+  /** As people write it, without the tag: `alpine`. Absent: it has no name. */
+  readonly repository?: string
+  readonly tag?: string
+  /** RFC 3339; absent: it does not say. */
+  readonly created?: string
+  /** Bytes of the files in its layers. */
+  readonly size: number
+  readonly labels: Readonly<Record<string, string>>
+  /** How many containers are of it, in any state. */
+  readonly containers: number
+}
+
+export interface HistoryStep {
+  /** The image's own id for its newest step; absent: that step made no image that is known here. */
+  readonly id?: string
+  readonly created?: string
+  readonly createdBy: string
+  readonly comment: string
+  readonly size: number
+}
+
+/** What `rmi` has done: names that went, as people write them, and digests of images and layers. */
+export interface Removed {
+  readonly untagged: readonly string[]
+  readonly deleted: readonly string[]
+}
 
 /** What a door hands to open.ts. */
 export interface OpenOptions {
@@ -152,6 +195,8 @@ export interface OpenOptions {
   /** The run root; absent: the one that belongs to the state root. Absolute. */
   readonly runRoot?: string
   readonly executor: ExecutorFile
+  /** The program of the built-in image `hello`; a path that can be read. Absent: there is no such image. */
+  readonly hello?: string
 }
 
 /** Where the door has the executor. */
@@ -226,7 +271,7 @@ export interface PsOptions {
 export interface Summary {
   readonly id: string
   readonly name: string
-  /** The rootfs, until images exist. */
+  /** The image's name, as it was asked for; or the directory. */
   readonly image: string
   /** The argv as one line, as Docker prints it. */
   readonly command: string

@@ -31,6 +31,8 @@ export interface World {
   store(): Store
   /** Where the executor can be started; extracts it if it must. */
   executor(): string
+  /** The program of the built-in image; undefined: there is none. */
+  readonly hello: string | undefined
   now(): Date
   random(bytes: number): Uint8Array
   /** Looks at this machine, and at these paths. */
@@ -39,7 +41,7 @@ export interface World {
 
 export function makeWorld(options: OpenOptions): World {
   checkOpen(options)
-  const { root = DEFAULT_ROOT, runRoot, executor } = options
+  const { root = DEFAULT_ROOT, runRoot, executor, hello } = options
   for (const path of [root, runRoot])
     if (path !== undefined && !path.startsWith("/"))
       throw new EngineError("INVALID_VALUE", `cannot keep containers in ${path}: it is not an absolute path`)
@@ -80,6 +82,7 @@ export function makeWorld(options: OpenOptions): World {
     scope: () => (isDefault ? "" : id().slice(0, 6)),
     store,
     executor: path,
+    hello,
     now: () => new Date(),
     random,
     host: readHost,

@@ -10,7 +10,7 @@
  * Read on: spec/accounts.ts, which understands the texts. Linux man-pages open(2), "O_NOFOLLOW".
  */
 
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs"
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs"
 import type { Accounts } from "../spec/accounts.ts"
 
 const O_PATH = 0o10000000
@@ -21,6 +21,22 @@ const MOST_BYTES = 1 << 20
 export function readAccounts(root: string): Accounts {
   const passwd = readBelow(root, ["etc", "passwd"])
   const group = readBelow(root, ["etc", "group"])
+  return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) }
+}
+
+/**
+ * The accounts of an image: what its layers had as /etc/passwd and /etc/group was kept beside them when they were unpacked.
+ * @param layers `layers/HEX/tree` below `state`, oldest first: the newest that has one counts.
+ */
+export function keptAccounts(state: string, layers: readonly string[]): Accounts {
+  const newest = (name: string): string | undefined => {
+    for (const layer of layers.toReversed()) {
+      const path = `${state}/${layer.slice(0, layer.lastIndexOf("/"))}/${name}`
+      if (existsSync(path)) return readFileSync(path, "utf8")
+    }
+    return undefined
+  }
+  const [passwd, group] = [newest("passwd"), newest("group")]
   return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) }
 }
 

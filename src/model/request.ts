@@ -1,19 +1,23 @@
 /**
  * What a person, a program or Docker's API asks for: the words of `docker run`, parsed but not yet interpreted against an image or a host.
  *
- * Every field is optional but `rootfs` and `args`; absent means the default. Units are in the names.
+ * Every field is optional but `args` and one of `rootfs` and `image`; absent means the default. Units are in the names.
  */
 
 import type { PublishedPort } from "./placement.ts"
 
 export interface Request {
   /** A directory that is the container's root, copy-on-write. */
-  readonly rootfs: string
+  readonly rootfs?: string
+  /** Or an image: its name, or the first digits of its id. */
+  readonly image?: string
+  /** May be empty if the image or `entrypoint` names a program. */
   readonly args: readonly string[]
   readonly name?: string
   readonly hostname?: string
   readonly domainname?: string
-  readonly entrypoint?: string
+  /** One word, or several. Empty: none, whatever the image says. */
+  readonly entrypoint?: string | readonly string[]
   /** `KEY=VALUE`; a bare KEY was resolved by the door that has an environment. */
   readonly env?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>

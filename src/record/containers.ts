@@ -53,10 +53,19 @@ export interface Container {
   readonly created: string
   readonly request: Request
   readonly creator: ProcessMark & { readonly boot: string }
+  /** Written down before the layers are used, so that whoever frees layers knows whose they are. */
+  readonly image?: ImageOf
   /** Absent until step 4. */
   readonly placement?: Placement
   /** What a failed step has shown about the host (engine/corrections.ts): whoever starts it again knows it. */
   readonly corrected?: { readonly fact: string; readonly does: string; readonly errno: string }
+}
+
+/** What a container was made of: the image's name as it was asked for, its id (`sha256:…`), its layers below the state root, oldest first. */
+export interface ImageOf {
+  readonly name: string
+  readonly id: string
+  readonly layers: readonly string[]
 }
 
 /** A record that cannot be read. */
@@ -82,6 +91,7 @@ export interface Draft {
 
 export interface Wanted {
   readonly request: Request
+  readonly image?: ImageOf | undefined
   /** RFC 3339 with nanoseconds. */
   readonly created: string
   /** Lease a range of ids. */
@@ -105,7 +115,7 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/
  */
 export async function createRecord(
   store: Store,
-  { request, created, ownIds, waits = false, random, settle }: Wanted,
+  { request, image, created, ownIds, waits = false, random, settle }: Wanted,
 ): Promise<Draft> {
   if (request.name !== undefined && !NAME.test(request.name))
     throw new EngineError(
@@ -120,6 +130,7 @@ export async function createRecord(
     name,
     created,
     request,
+    ...(image && { image }),
     creator,
   })
   const directory = containerDirectory(store, id)

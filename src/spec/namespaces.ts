@@ -40,12 +40,14 @@ export function namespaces(request: Request, ownIds: boolean): readonly Namespac
 
 /**
  * Whether a container gets its own user namespace. Asked before an id range is leased.
+ * @param root what holds its root file system: the directory itself, or that of the layers.
  * @returns the answer, and what people must know about it.
  * @throws {EngineError} `HOST_LACKS` if it should have one and this host cannot make any.
  */
 export function userNamespace(
   request: Request,
   host: Host,
+  root = request.rootfs ?? "",
 ): { readonly own: boolean; readonly warnings: readonly string[] } {
   if (request.userns === "host" || request.privileged) return { own: false, warnings: [] }
   const lacks = (cause: string) =>
@@ -55,12 +57,12 @@ export function userNamespace(
     throw lacks(
       `kernel ${host.kernelRelease} is older than 5.19, the first that can shift the owners of a root file system`,
     )
-  const root = host.paths[request.rootfs]
-  if (root !== undefined && !canShift(root, host.kernel))
+  const facts = host.paths[root]
+  if (facts !== undefined && !canShift(facts, host.kernel))
     return {
       own: false,
       warnings: [
-        `${request.rootfs} lies on ${root.filesystem}, whose owners cannot be shifted: root in the container is root of the host (as with --userns host)`,
+        `${root} lies on ${facts.filesystem}, whose owners cannot be shifted: root in the container is root of the host (as with --userns host)`,
       ],
     }
   return {

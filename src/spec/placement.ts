@@ -17,7 +17,7 @@ import posix from "node:path/posix"
 import { EngineError } from "../base/errors.ts"
 import { signalNumber } from "../base/signals.ts"
 import type { Host } from "../model/host.ts"
-import type { Attachment, Placement } from "../model/placement.ts"
+import type { Attachment, Placement, Rootfs } from "../model/placement.ts"
 import type { Request } from "../model/request.ts"
 import { STDIO } from "../model/stdio.ts"
 import { FIRST_ID, OWN_IDS } from "./namespaces.ts"
@@ -40,6 +40,8 @@ export interface Roots {
   readonly run: string
   /** A layer below all others that has the mount points which a root file system may lack. */
   readonly skeleton?: string
+  /** The layers of the image, oldest first, as paths below `state`. Absent: the root file system is the request's directory. */
+  readonly layers?: readonly string[]
 }
 
 /** Docker's rule for names. */
@@ -97,6 +99,13 @@ function log(request: Request, directory: string): Placement["log"] {
   return { ...(driver === "json-file" && { path: `${directory}/log` }), maxBytes, maxFiles }
 }
 
+/** Layers of an image are named below the state root, so that one view of it, with the container's ids, shows them all. */
+function rootfs({ rootfs: path = "" }: Request, { state, skeleton, layers }: Roots, writable: string): Rootfs {
+  if (!layers) return { kind: "overlay", layers: [...(skeleton === undefined ? [] : [skeleton]), path], writable }
+  const first = skeleton === undefined ? [] : [skeleton.slice(state.length + 1)]
+  return { kind: "overlay", store: state, layers: [...first, ...layers], writable }
+}
+
 /** The cgroup below which a root's containers lie. Another root than the default one has six digits of its own id. */
 export const cgroupOf = (scope: string): string => (scope === "" ? "/minicontainer" : `/minicontainer-${scope}`)
 
@@ -131,11 +140,7 @@ export function placement(request: Request, host: Host, chosen: Chosen, roots: R
       ...(idBase === undefined ? [] : [`${roots.state}/ids/${(idBase - FIRST_ID) / OWN_IDS}`]),
       ...(network ? [network.lease] : []),
     ],
-    rootfs: {
-      kind: "overlay",
-      layers: [...(roots.skeleton === undefined ? [] : [roots.skeleton]), request.rootfs],
-      writable: directory,
-    },
+    rootfs: rootfs(request, roots, directory),
     staging: `${roots.state}/staging`,
     ...(host.cgroups.mode !== "none" && { cgroup: { path: `${parent}/${id}`, monitors: `${ours}/monitors` } }),
     stay: "monitor",

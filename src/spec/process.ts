@@ -127,7 +127,7 @@ export function processOf(
     readonly limits: readonly Rlimit[]
   },
 ): Process {
-  const args = request.entrypoint ? [request.entrypoint, ...request.args] : request.args
+  const args = [...[request.entrypoint || []].flat(), ...request.args]
   if (args.length === 0) throw new EngineError("INVALID_VALUE", "cannot run: no command is given")
   if (args[0] === "") throw new EngineError("INVALID_VALUE", "cannot run: the command is an empty word")
   const { uid, gid, additionalGids, home } = given.account

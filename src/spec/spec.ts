@@ -69,11 +69,14 @@ export function pathsOf(request: Request): {
   )
   const devices = (request.devices ?? []).map((device) => device.host)
   const shared = request.ipc === "host" ? ["/dev/shm"] : []
-  const absolute = [request.rootfs, ...sources, ...devices, ...shared, THERMAL].filter((path) => path.startsWith("/"))
+  const absolute = [request.rootfs ?? "", ...sources, ...devices, ...shared, THERMAL].filter((path) =>
+    path.startsWith("/"),
+  )
   return { paths: [...new Set(absolute)], devicesBelow: request.privileged ? ["/dev", ...devices] : devices }
 }
 
 function rootfs({ rootfs: path }: Request, host: Host): void {
+  if (path === undefined) return
   const refuse = (cause: string, hint?: string) =>
     new EngineError("ROOTFS_UNUSABLE", `cannot use the root file system ${path}: ${cause}`, hint)
   if (!path.startsWith("/")) throw refuse("it is not an absolute path", `"$PWD/${path}" names it from here`)
@@ -91,7 +94,8 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   checkRequest(request)
   rootfs(request, host)
 
-  const user = userNamespace(request, host)
+  const held = request.rootfs ?? roots.state
+  const user = userNamespace(request, host, held)
   const place = placement(request, host, chosen, roots, scope)
   if (user.own && chosen.idBase === undefined)
     throw new TypeError("a container with its own user namespace needs a leased id range")
@@ -109,7 +113,7 @@ export function specify(request: Request, facts: SpecFacts): Specified {
   const config: Config = {
     ociVersion: OCI_VERSION,
     process: processOf(request, { account, hostname: name, capabilities: capabilities.chosen, limits: limits.limits }),
-    root: { path: request.rootfs, ...(request.readOnly && { readonly: true }) },
+    root: { path: held, ...(request.readOnly && { readonly: true }) },
     ...(request.uts !== "host" && names),
     mounts: mounts(request, host, place.directory, user.own),
     ...(request.annotations && { annotations: request.annotations }),

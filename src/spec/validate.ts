@@ -17,11 +17,11 @@ const textMap = map(text)
 
 const FIELDS: Readonly<Record<string, Shape>> = {
   rootfs: text,
+  image: text,
   args: texts,
   name: text,
   hostname: text,
   domainname: text,
-  entrypoint: text,
   env: texts,
   labels: textMap,
   mounts: list(
@@ -106,8 +106,9 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   annotations: textMap,
   oomScoreAdj: whole(-1000, 1000),
 }
-const REQUEST = record(FIELDS, ["rootfs", "args"])
-/** A record or a word: the one field with two kinds. */
+const REQUEST = record(FIELDS, ["args"])
+/** Fields with two kinds: a word, or a record or list. */
+const ENTRYPOINT = texts
 const POLICY = record({ json: text, path: text }, ["json", "path"])
 
 const EXEC_FIELDS: Readonly<Record<string, Shape>> = {
@@ -132,13 +133,17 @@ function unknown(fields: object, given: object): string | undefined {
 /** @throws {EngineError} `INVALID_VALUE`, naming the field. */
 export function checkRequest(request: Request): void {
   const policy = request?.seccomp
+  const entrypoint = request?.entrypoint
   const wrong =
     mismatch(REQUEST, request) ??
+    (request.rootfs === undefined && request.image === undefined ? "rootfs is missing, and image too" : undefined) ??
+    (request.rootfs !== undefined && request.image !== undefined ? "rootfs and image exclude each other" : undefined) ??
+    mismatch(ENTRYPOINT, [entrypoint ?? []].flat(), "entrypoint") ??
     request.mounts?.flatMap((mount, index) =>
       mount.kind === "bind" && mount.source === undefined ? [`mounts[${index}].source is missing`] : [],
     )[0] ??
     (policy === undefined || policy === "unconfined" ? undefined : mismatch(POLICY, policy, "seccomp")) ??
-    unknown({ ...FIELDS, seccomp: POLICY }, request)
+    unknown({ ...FIELDS, seccomp: POLICY, entrypoint: ENTRYPOINT }, request)
   if (wrong) throw new EngineError("INVALID_VALUE", `cannot make a container: ${wrong}`)
 }
 

@@ -71,9 +71,10 @@ export async function play(argv: readonly string[], world: World = {}): Promise<
       const answer = world.engine?.[name] as ((...args: readonly unknown[]) => unknown) | undefined
       return answer === undefined ? Promise.resolve() : answer(...args)
     }
-  const verbs = "become run becomeExec exec explain explainContainer ps stop rm logs inspect info".split(
-    " ",
-  ) as (keyof Engine)[]
+  const verbs =
+    "become run becomeExec exec explain explainContainer ps stop rm logs inspect images inspectImage history tag rmi pruneImages info".split(
+      " ",
+    ) as (keyof Engine)[]
   const engine = Object.fromEntries(verbs.map((name) => [name, verb(name)])) as unknown as Engine
 
   let roots: unknown

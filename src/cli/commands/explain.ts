@@ -19,9 +19,9 @@ const READABLE = 100
 
 export const explain = command({
   name: "explain",
-  usage: "--rootfs DIR [COMMAND [ARG...]] | CONTAINER",
+  usage: "IMAGE [COMMAND [ARG...]] | --rootfs DIR ... | CONTAINER",
   about: "Print every step that run would take, taking none",
-  details: "The options are those of run. With the name of a container, and no --rootfs: the steps that made it.",
+  details: "The options are those of run. With the name of a container alone: the steps that made it.",
   examples: ["--rootfs / sh", "--rootfs / --memory 512m --format json sh", "web"],
   options: {
     ...RUN_FLAGS,
@@ -33,7 +33,7 @@ export const explain = command({
     const [container, ...more] = words
     const explained =
       options.rootfs === undefined && container !== undefined && more.length === 0
-        ? await existing(engine, container)
+        ? await existing(engine, container, () => engine.explain(requestOf(options, words, io)))
         : await engine.explain(requestOf(options, words, io))
     const { explainPlan, planJson } = await import("../../engine/words.ts")
     if (format !== undefined) {
@@ -50,15 +50,22 @@ export const explain = command({
   },
 })
 
-async function existing(engine: Engine, container: string): Promise<Explained> {
+/** A container that has this name, or a new one of the image that has it. */
+async function existing(engine: Engine, container: string, ofImage: () => Promise<Explained>): Promise<Explained> {
   try {
     return await engine.explainContainer(container)
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== "CONTAINER_NOT_FOUND") throw error
+    try {
+      return await ofImage()
+    } catch (other) {
+      const isNone = other instanceof EngineError && ["IMAGE_NOT_FOUND", "INVALID_REFERENCE"].includes(other.code)
+      if (!isNone || container === "hello") throw other
+    }
     throw new EngineError(
       error.code,
       error.message,
-      "for a plan of a new one: minicontainer explain --rootfs DIR [COMMAND]",
+      "nor is there an image of this name; of a directory: minicontainer explain --rootfs DIR [COMMAND]",
       {
         cause: error,
       },

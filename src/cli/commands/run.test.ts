@@ -233,11 +233,10 @@ test("a warning of the plan is a line on stderr", async () => {
 })
 
 // No.
-fails("run", "cannot run a container: its root file system is missing", "minicontainer run --rm -it --rootfs / sh")
 fails(
-  "run -it alpine sh",
-  "cannot run image alpine: images are not built yet",
-  "--rootfs DIR makes a container of a directory; --rootfs / of this system, without changing it",
+  "run",
+  "cannot run a container: IMAGE is missing",
+  "minicontainer run hello, or of a directory: minicontainer run --rm -it --rootfs / sh",
 )
 runFails("--memroy 1g", "cannot use --memroy: unknown flag", "did you mean --memory?")
 runFails("--memory 1", "cannot use --memory 1: less than 6m, the least that works")

@@ -15,11 +15,15 @@ import { RUN_FLAGS } from "../run-flags.ts"
 
 export const run = command({
   name: "run",
-  usage: "--rootfs DIR [COMMAND [ARG...]]",
+  usage: "IMAGE [COMMAND [ARG...]] | --rootfs DIR [COMMAND [ARG...]]",
   about: "Run a program in a new container",
   details:
-    "The root file system is copy-on-write: DIR is never changed. Without COMMAND and --entrypoint, sh runs. Options end at COMMAND: what follows is its own.",
-  examples: ["--rm -it --rootfs / sh", "--rm --rootfs / --memory 512m --cpus 1.5 -v ./data:/data:ro ls -l /data"],
+    "The root file system is copy-on-write: neither the image nor DIR is ever changed. Without COMMAND and --entrypoint, what the image says runs, or sh of DIR. Options end at IMAGE or COMMAND: what follows is the program's own.",
+  examples: [
+    "hello",
+    "--rm -it --rootfs / sh",
+    "--rm --rootfs / --memory 512m --cpus 1.5 -v ./data:/data:ro ls -l /data",
+  ],
   options: RUN_FLAGS,
   optionsEnd: "first",
   words: [0],

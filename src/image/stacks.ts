@@ -1,0 +1,125 @@
+/**
+ * A stack: everything that a container of an image needs, in one file, so that a start reads two and not ten.
+ *
+ *     index.json ── name ──▶ manifest ──▶ configuration, layers         what others see
+ *                               │
+ *                               └──▶ stacks/HEX.json                    the same, ready: id, config, layers
+ *
+ * It is written when all layers are in place, before the name is in the index; and it is the first thing that goes when the image goes. So whoever has
+ * written down that it uses the layers, and then still finds the stack, has them: who frees layers looks at the records only after the stack is gone.
+ *
+ * Read on: find.ts; engine/rmi.ts, the other side of the agreement.
+ */
+
+import { existsSync, readFileSync } from "node:fs"
+import { EngineError } from "../base/errors.ts"
+import { type Descriptor, type ImageConfig, OCI_CONFIG, OCI_MANIFEST, type RunConfig } from "../model/image.ts"
+import { readImageConfig } from "../model/image-guards.ts"
+import {
+  CREATED,
+  changeIndex,
+  hexOf,
+  ID,
+  type ImageStore,
+  imagesDirectory,
+  putBlob,
+  withName,
+  writeWhole,
+} from "./layout.ts"
+
+export interface Stack {
+  readonly version: 1
+  /** The configuration's digest: what people call the image's id. */
+  readonly id: string
+  /** The manifest's digest. */
+  readonly manifest: string
+  readonly config: RunConfig
+  /** Below the state root, oldest first: `layers/HEX/tree`. */
+  readonly layers: readonly string[]
+  /** Bytes of the files in the layers. */
+  readonly size: number
+}
+
+export const stackPath = (store: Pick<ImageStore, "root">, manifest: string): string =>
+  `${imagesDirectory(store)}/stacks/${hexOf(manifest)}.json`
+
+/** undefined if the image is not ready to run, or is going. */
+export function readStack(store: Pick<ImageStore, "root">, manifest: string): Stack | undefined {
+  const path = stackPath(store, manifest)
+  if (!existsSync(path)) return undefined
+  try {
+    const stack = JSON.parse(readFileSync(path, "utf8")) as Stack
+    return stack.version === 1 ? stack : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A layer that lies unpacked at `directory` below the state root, and as a blob. */
+export interface Placed {
+  readonly blob: Descriptor
+  readonly directory: string
+  readonly size: number
+}
+
+/**
+ * Makes an image of a configuration and layers that are in place, and gives it a name.
+ * @param name canonical; absent: it has none.
+ * @returns its entry in the index.
+ * @throws {EngineError} `INVALID_IMAGE`; `STATE_UNUSABLE` if a layer went away meanwhile.
+ */
+export async function putImage(
+  store: ImageStore,
+  configuration: ImageConfig,
+  layers: readonly Placed[],
+  name?: string,
+): Promise<Descriptor> {
+  const { architecture, os, variant, created } = configuration
+  const text = JSON.stringify(configuration)
+  // What we write, everybody must be able to read.
+  readImageConfig(new TextEncoder().encode(text), layers.length)
+  const config = putBlob(store, OCI_CONFIG, text)
+  const documents = {
+    config: text,
+    manifest: JSON.stringify({
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config,
+      layers: layers.map(({ blob }) => blob),
+    }),
+  }
+  const manifest = putBlob(store, OCI_MANIFEST, documents.manifest)
+  const entry: Descriptor = {
+    ...manifest,
+    annotations: { [ID]: config.digest, ...(created && { [CREATED]: created }) },
+    platform: { architecture, os, ...(variant && { variant }) },
+  }
+  const stack: Stack = {
+    version: 1,
+    id: config.digest,
+    manifest: manifest.digest,
+    config: configuration.config ?? {},
+    layers: layers.map(({ directory }) => directory),
+    size: layers.reduce((sum, { size }) => sum + size, 0),
+  }
+  await changeIndex(store, (entries) => {
+    // Whoever freed an image with the same layers did it under this lock; what is here now stays.
+    const gone = layers.find(
+      ({ directory, blob }) =>
+        !existsSync(`${store.root}/${directory}`) ||
+        !existsSync(`${imagesDirectory(store)}/blobs/sha256/${hexOf(blob.digest)}`),
+    )
+    if (gone)
+      throw new EngineError(
+        "STATE_UNUSABLE",
+        `cannot keep the image: its layer ${gone.blob.digest} was removed meanwhile`,
+        "try again",
+      )
+    // Both may have been an image's that was removed while we wrote.
+    putBlob(store, config.mediaType, documents.config)
+    putBlob(store, OCI_MANIFEST, documents.manifest)
+    writeWhole(stackPath(store, manifest.digest), JSON.stringify(stack))
+    return withName(entries, entry, name)
+  })
+  return entry
+}
