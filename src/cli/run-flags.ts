@@ -148,6 +148,12 @@ export const RUN_FLAGS = {
     also: ["net"],
     about: "bridge: an address, and the way out; none: only lo; host: the host's (default none, with -p bridge)",
   }),
+  "network-alias": list({
+    value: "NAME",
+    also: ["net-alias"],
+    each: hostName,
+    about: "Another name by which containers of its network find it",
+  }),
   publish: list({
     short: "p",
     value: "[ADDRESS:][PORT]:PORT[/PROTOCOL]",
@@ -192,7 +198,6 @@ export const RUN_FLAGS = {
   "link-local-ip": text({ refuse: NETWORK, about: "Link-local address" }),
   "mac-address": text({ refuse: NETWORK, about: "MAC address" }),
   "memory-swappiness": text({ refuse: "cgroup v2 has no such setting", harmless: ["-1"], about: "Swappiness" }),
-  "network-alias": text({ refuse: NETWORK, also: ["net-alias"], about: "Alias in a network" }),
   "oom-kill-disable": bool({
     refuse: "cgroup v2 has no such switch",
     harmless: ["false"],

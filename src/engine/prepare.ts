@@ -264,6 +264,7 @@ export async function prepareAgain(
     if (!(await changeRecord(store, record.id, (now) => ({ ...now, placement, ...learned }))))
       throw new EngineError("CONTAINER_NOT_FOUND", `cannot start container ${record.name}: it is gone`)
     for (const link of draft.leases) if (!placement.leases.includes(link)) release(link, record.id)
+    if (network) await tell(world, network)
     return { id: record.id, plan, facts, wire: writeWire(draft, plan) }
   } catch (error) {
     dropClaim(store, record.id)
@@ -320,13 +321,19 @@ async function withDraft<T>(
       leases: [...draft.leases, ...(network ? [network.lease] : [])],
     }
     const placed = volumes ? known(hostFor(world, request), correction) : host
-    return make({ request, draft, host: placed, own, kept: waits, ...(network && { network }) })
+    const made = make({ request, draft, host: placed, own, kept: waits, ...(network && { network }) })
+    if (network && !waits) await tell(world, network)
+    return made
   } catch (error) {
     volumes?.dropVolumes(world, id)
     dropRecord(world.store(), draft)
     throw error
   }
 }
+
+/** Who is on its network learns its name before it runs, and it theirs. */
+const tell = async (world: World, { attachment }: Attached): Promise<void> =>
+  (await import("./neighbours.ts")).tellNeighbours(world, attachment.network)
 
 /** A container that was on a network before gets the address that it had. */
 const networkFor = async (world: World, request: Request, id: string): Promise<Attached | undefined> =>

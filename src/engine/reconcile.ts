@@ -36,7 +36,7 @@ import {
 } from "../record/containers.ts"
 import { leasesOf, ownerOf, release } from "../record/leases.ts"
 import { resolveContainer } from "../record/names.ts"
-import { addressLeases } from "../record/networks.ts"
+import { addressLeases, networksOf } from "../record/networks.ts"
 import { type State, stateOf } from "../record/states.ts"
 import { readStatus, type StatusFile, writeLost } from "../record/status.ts"
 import { containerDirectory, runDirectory, type Store } from "../record/store.ts"
@@ -345,6 +345,7 @@ export async function removeAll(world: World, id: string, leases: readonly strin
   const store = world.store()
   const directories = [runDirectory(store, id), containerDirectory(store, id)]
   for (const link of leases) release(link, id)
+  for (const network of networksOf(leases)) (await import("./neighbours.ts")).tellNeighbours(world, network)
   const { warnings } = await doSteps(world.executor(), planOf(directories.map(removeTree)))
   const [first] = warnings
   if (first && existsSync(directories[first.index]!))

@@ -109,7 +109,11 @@ async function end(
     },
   ]
   const { failed } = await doSteps(world.executor(), planOf(steps))
-  if (!failed) return
+  if (!failed) {
+    const { network } = record.placement ?? {}
+    if (network) (await import("./neighbours.ts")).tellNeighbours(world, network.network)
+    return
+  }
   const { op } = steps[failed.index]!
   if (op === "await-exit")
     throw new EngineError(

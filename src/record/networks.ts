@@ -12,7 +12,7 @@
  * Read on: leases.ts; engine/network.ts; plan/network.ts.
  */
 
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { addressNumber, addressText, sizeOf, subnetOf } from "../base/ip.ts"
 import { claimLink, ownerOf } from "./leases.ts"
@@ -151,6 +151,18 @@ export interface Away {
 /** Ids of the containers that have an address of a network. */
 export const leasesIn = (store: Pick<Store, "root">, name: string): readonly string[] =>
   owners(directoryOf(store, name))
+/** Addresses of a network and who has them. */
+export function leasesOfNetwork(
+  store: Pick<Store, "root">,
+  name: string,
+): readonly { readonly address: string; readonly id: string }[] {
+  const leases = `${directoryOf(store, name)}/leases`
+  if (!existsSync(leases)) return []
+  return readdirSync(leases).flatMap((address) => {
+    const id = ownerOf(`${leases}/${address}`)
+    return id === undefined ? [] : [{ address, id }]
+  })
+}
 const owners = (directory: string): readonly string[] =>
   readdirSync(`${directory}/leases`).flatMap((address) => ownerOf(`${directory}/leases/${address}`) ?? [])
 
@@ -201,3 +213,7 @@ export const addressLeases = (store: Pick<Store, "root">, id: string): readonly 
       throw unusable(leases, error)
     }
   })
+
+/** The networks of which these leases are addresses. */
+export const networksOf = (leases: readonly string[]): ReadonlySet<string> =>
+  new Set(leases.flatMap((link) => /\/networks\/([^/]+)\/leases\/[^/]+$/.exec(link)?.[1] ?? []))

@@ -78,7 +78,7 @@ test("networks do not reach each other; an internal one reaches nothing, and is 
   expect(tried.stdout).toContain("100% packet loss")
   place.in("outside", "ip", "route", "add", "10.0.0.0/8", "via", "203.0.113.1")
   expect(place.try("outside", ["busybox", "ping", "-c1", "-W1", address("vault")]).code).not.toBe(0)
-})
+}, 30_000)
 
 test("what makes no sense is refused, by name", () => {
   using host = newHost()
@@ -126,4 +126,47 @@ test("prune leaves the default network, and those that are used", () => {
   machine.must("run", "-d", "--name", "web", "--network", "b", "--rootfs", machine.rootfs, "sleep", "100")
   expect(machine.must("network", "prune", "-f").split("\n").sort().join(" ").trim()).toBe("Deleted Networks: a c")
   expect(machine.must("network", "ls", "--format", "{{.Name}}")).toBe("b\nbridge\nhost\nnone\n")
+})
+
+test("containers find each other by name, alias and short id: also who came later, and not who was stopped", () => {
+  using host = newHost()
+  const { machine } = host
+  const start = (name: string, ...more: string[]): string =>
+    machine
+      .must("run", "-d", "--name", name, "--network", "bridge", ...more, "--rootfs", machine.rootfs, "sleep", "100")
+      .trim()
+  const finds = (from: string, name: string): boolean =>
+    machine.run("exec", from, "ping", "-c1", "-W1", name).code === 0
+  start("web")
+  const id = start("db", "--network-alias", "store")
+  for (const name of ["db", "store", id.slice(0, 12)]) expect(finds("web", name)).toBe(true)
+  expect(finds("db", "web")).toBe(true)
+  machine.must("network", "create", "other")
+  machine.must("run", "-d", "--name", "far", "--network", "other", "--rootfs", machine.rootfs, "sleep", "100")
+  expect(machine.must("exec", "web", "cat", "/etc/hosts")).not.toContain("far")
+  machine.must("exec", "web", "sh", "-c", "echo '10.9.8.7 mine' >> /etc/hosts")
+  machine.must("stop", "-t", "0", "db")
+  const hosts = machine.must("exec", "web", "cat", "/etc/hosts")
+  expect(hosts).toContain("10.9.8.7 mine")
+  expect(hosts).not.toContain("db")
+  machine.must("rm", "db")
+  start("cache")
+  machine.must("rm", "-f", "cache")
+  expect(machine.must("exec", "web", "cat", "/etc/hosts")).not.toContain("cache")
+})
+
+test("of twenty that start at once, each knows all others", async () => {
+  using host = newHost()
+  const { machine } = host
+  const names = Array.from({ length: 20 }, (_, at) => `box-${at}`)
+  const started = names.map((name) => {
+    const args = ["run", "-d", "--name", name, "--network", "bridge", "--rootfs", machine.rootfs, "sleep", "100"]
+    const child = machine.start({ stdio: "ignore" }, ...args)
+    return new Promise<number | null>((resolve) => child.on("close", resolve))
+  })
+  expect(new Set(await Promise.all(started))).toEqual(new Set([0]))
+  for (const name of names) {
+    const hosts = machine.must("exec", name, "cat", "/etc/hosts")
+    expect(names.filter((other) => other !== name && !hosts.includes(`\t${other}\t`))).toEqual([])
+  }
 })
