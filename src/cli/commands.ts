@@ -35,6 +35,24 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["container start"],
     page: async () => (await import("./commands/start.ts")).start,
   },
+  restart: {
+    group: "Run",
+    about: "Stop containers, and start them again",
+    also: ["container restart"],
+    page: async () => (await import("./commands/restart.ts")).restart,
+  },
+  attach: {
+    group: "Run",
+    about: "See what a running container writes, and type what it reads",
+    also: ["container attach"],
+    page: async () => (await import("./commands/attach.ts")).attach,
+  },
+  rename: {
+    group: "Run",
+    about: "Give a container another name",
+    also: ["container rename"],
+    page: async () => (await import("./commands/rename.ts")).rename,
+  },
   exec: {
     group: "Run",
     about: "Run another program in a running container",
@@ -81,6 +99,18 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "End running containers, gently first",
     also: ["container stop"],
     page: async () => (await import("./commands/stop.ts")).stop,
+  },
+  kill: {
+    group: "End",
+    about: "Send a signal to running containers",
+    also: ["container kill"],
+    page: async () => (await import("./commands/kill.ts")).kill,
+  },
+  wait: {
+    group: "End",
+    about: "Wait until containers have ended, and print their exit codes",
+    also: ["container wait"],
+    page: async () => (await import("./commands/wait.ts")).wait,
   },
   rm: {
     group: "End",

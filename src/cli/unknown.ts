@@ -17,7 +17,7 @@ const LATER: Readonly<Record<string, string>> = {
       .map((name) => [name, "it is not built yet"]),
   ),
   ...Object.fromEntries(
-    "attach cp create diff events export kill pause port prune rename restart start stats top unpause update wait"
+    "cp events pause port prune stats top unpause update"
       .split(" ")
       .map((name) => [name, "it is not built yet"]),
   ),

@@ -28,6 +28,7 @@ const milliseconds: Shape = {
 }
 
 export const checkStop = checked("stop a container", { graceMs: milliseconds, signal: text })
+export const checkKill = checked("kill a container", { signal: text })
 export const checkRm = checked("remove a container", { force: flag, volumes: flag })
 export const checkPs = checked("list containers", {
   all: flag,

@@ -46,11 +46,11 @@ export async function becomeStart(
   const executor = executorOf(world)
   const container = await see(world, reference)
   if (container.state === "running")
-    throw new EngineError(
-      "WRONG_STATE",
-      `cannot start container ${container.record.name} in the foreground: it is running`,
-      `see what it writes: logs --follow ${container.record.name}`,
-    )
+    return (await import("./attach.ts")).becomeAttach(world, container.record.id, {
+      stdin: interactive,
+      ...(detachKeys !== undefined && { detachKeys }),
+      ...(signalProxy !== undefined && { signalProxy }),
+    })
   const own = withoutAttach(container.record.request)
   const request: Request = {
     ...own,

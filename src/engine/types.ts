@@ -30,6 +30,16 @@ export interface Engine {
   start(container: string, options?: RunOptions): Promise<void>
   /** The same in the foreground, this process becoming the container's front; one that runs already is attached to. */
   becomeStart(container: string, options?: StartOptions): Promise<never>
+  /** This process becomes one more front of a running container, and ends with its exit code. */
+  becomeAttach(container: string, options?: AttachOptions): Promise<never>
+  /** Stop, then start; of one that does not run, only the latter. */
+  restart(container: string, options?: StopOptions & RunOptions): Promise<void>
+  /** Sends a signal to process 1 of a running container. KILL is waited for. */
+  kill(container: string, options?: KillOptions): Promise<void>
+  /** @returns the exit code, when the container does not run (any more); 0 if it never has. */
+  wait(container: string): Promise<number>
+  /** Gives a container another name. Its host name stays. */
+  rename(container: string, name: string): Promise<void>
   /** Runs another program in a running container, replacing this process. */
   becomeExec(container: string, request: ExecRequest, options?: Pick<BecomeOptions, "warn" | "failed">): Promise<never>
   exec(container: string, request: ExecRequest, options?: RunOptions): Promise<Running>
@@ -300,6 +310,20 @@ export interface StopOptions {
   readonly graceMs?: number
   /** Default: the container's own, else SIGTERM. A number or a name, with or without SIG. */
   readonly signal?: string
+}
+
+export interface KillOptions {
+  /** Default: SIGKILL. A number or a name, with or without SIG. */
+  readonly signal?: string
+}
+
+export interface AttachOptions {
+  /** Default: true, if the container keeps its stdin open. */
+  readonly stdin?: boolean
+  /** Default: the container's own. */
+  readonly detachKeys?: string
+  /** Default: true. */
+  readonly signalProxy?: boolean
 }
 
 export interface LogOptions {
