@@ -118,6 +118,17 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["container rm", "container remove"],
     page: async () => (await import("./commands/rm.ts")).rm,
   },
+  prune: {
+    group: "End",
+    about: "Remove what dead containers have left, and more on demand",
+    also: ["system prune"],
+    page: async () => (await import("./commands/prune.ts")).prune,
+  },
+  "container prune": {
+    group: "End",
+    about: "Remove all containers that do not run",
+    page: async () => (await import("./commands/prune.ts")).pruneContainers,
+  },
   "volume create": {
     group: "Volumes",
     about: "Make a volume",

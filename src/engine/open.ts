@@ -47,6 +47,7 @@ export function open(options: OpenOptions): Engine {
     inspectNetwork: async (...given) => (await import("./networks.ts")).inspectNetwork(world, ...given),
     removeNetwork: async (...given) => (await import("./networks.ts")).removeNetwork(world, ...given),
     pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
+    prune: async (...given) => (await import("./prune.ts")).prune(world, ...given),
     doctor: async (...given) => (await import("./doctor.ts")).doctor(world, ...given),
     images: async () => (await import("./images.ts")).images(world),
     inspectImage: async (image) => (await import("./inspect-image.ts")).inspectImage(world, image),

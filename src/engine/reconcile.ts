@@ -217,11 +217,17 @@ export async function finish(world: World, { record, status }: Seen): Promise<vo
   )
 }
 
+interface RepairOptions {
+  readonly creatorIsGone?: boolean
+  /** Called with the bytes on disk of what was removed. */
+  readonly freed?: (bytes: number) => void
+}
+
 /** What remains of these containers after their repair. Another process may be at it: then they are looked at when it is done. */
 export async function repairAll(
   world: World,
   ids: readonly string[],
-  options: { readonly creatorIsGone?: boolean } = {},
+  options: RepairOptions = {},
 ): Promise<readonly (Seen | BrokenRecord)[]> {
   if (ids.length === 0) return []
   return world.store().lock("repair", async () => {
@@ -239,16 +245,12 @@ export async function repairAll(
   })
 }
 
-async function repair(
-  world: World,
-  id: string,
-  options: { readonly creatorIsGone?: boolean },
-): Promise<Seen | undefined> {
+async function repair(world: World, id: string, options: RepairOptions): Promise<Seen | undefined> {
   const store = world.store()
   const found = findRecord(store, id)
   if (found.kind === "remains") {
     // Somebody may be removing it just now: a monitor with its id in its arguments.
-    if (!isNamedByProcess(id)) await removeAll(world, id, found.leases ?? leasesByLooking(store, id))
+    if (!isNamedByProcess(id)) await removeAll(world, id, found.leases ?? leasesByLooking(store, id), options.freed)
     return undefined
   }
   if (found.kind !== "container") return undefined
@@ -268,6 +270,7 @@ async function repair(
         world,
         id,
         placement?.leases ?? [...leasesOf(store, id, record.name), ...addressLeases(store, id)],
+        options.freed,
       )
     return undefined
   }
@@ -341,12 +344,18 @@ export const removeTree = (path: string): Step => ({
   why: "it belongs to a container that is gone",
 })
 /** Leases and directories of a container without a record: in this order, so that a crash leaves a directory to be found by. */
-export async function removeAll(world: World, id: string, leases: readonly string[]): Promise<void> {
+export async function removeAll(
+  world: World,
+  id: string,
+  leases: readonly string[],
+  freed?: RepairOptions["freed"],
+): Promise<void> {
   const store = world.store()
   const directories = [runDirectory(store, id), containerDirectory(store, id)]
   for (const link of leases) release(link, id)
   for (const network of networksOf(leases)) (await import("./neighbours.ts")).tellNeighbours(world, network)
-  const { warnings } = await doSteps(world.executor(), planOf(directories.map(removeTree)))
+  const { warnings, freed: bytes } = await doSteps(world.executor(), planOf(directories.map(removeTree)))
+  freed?.(bytes)
   const [first] = warnings
   if (first && existsSync(directories[first.index]!))
     throw new EngineError(

@@ -29,6 +29,7 @@ export async function rm(
   world: World,
   reference: string,
   options: { readonly force?: boolean; readonly volumes?: boolean } = {},
+  freed?: (bytes: number) => void,
 ): Promise<void> {
   checkRm(options)
   const { force = false, volumes = false } = options
@@ -65,7 +66,7 @@ export async function rm(
   if (!volumes && last.record.request.mounts?.some((mount) => mount.kind === "volume" && mount.anonymous))
     (await import("../record/volumes.ts")).releaseVolumes(store, id)
   if (!disown(store, id)) return dropClaim(store, id)
-  await removeAll(world, id, last.record.placement?.leases ?? [])
+  await removeAll(world, id, last.record.placement?.leases ?? [], freed)
 }
 
 /** Undefined if it is gone. */

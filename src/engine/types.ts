@@ -62,6 +62,8 @@ export interface Engine {
   /** Docker's document of a container. */
   inspect(container: string): Promise<Inspected>
   info(): Promise<Info>
+  /** Removes what dead containers have left, and on demand containers that do not run and volumes that nobody has. */
+  prune(options?: PruneOptions): Promise<Pruned>
   /** What this host can do, and what crashes have left over; with `fix`, that is taken away, and what is told is what there was. */
   doctor(options?: { readonly fix?: boolean }): Promise<Diagnosis>
   /** Every image under each of its names, the newest first. */
@@ -94,6 +96,22 @@ export interface Engine {
   removeNetwork(network: string): Promise<void>
   /** Removes networks that no container has an address of, but the default one. @returns their names. */
   pruneNetworks(): Promise<readonly string[]>
+}
+
+export interface PruneOptions {
+  /** Every container that does not run. */
+  readonly containers?: boolean
+  /** Every volume that no container has and nobody has named. */
+  readonly volumes?: boolean
+  /** until (a time, or a span before now), label, label!; of volumes the labels alone. */
+  readonly filters?: Readonly<Record<string, readonly string[]>>
+}
+export interface Pruned {
+  /** Ids of containers that a crash had cut short. */
+  readonly leftovers: readonly string[]
+  readonly containers: readonly string[]
+  readonly volumes: readonly string[]
+  readonly freedBytes: number
 }
 
 export interface Diagnosis {

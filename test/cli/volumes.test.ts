@@ -183,3 +183,48 @@ test("a directory of the host can be a volume, and its removal leaves the direct
   machine.must("volume", "rm", "here")
   expect(readdirSync(host)).toEqual(["file"])
 })
+
+test("prune takes what dead containers have left, and on demand stopped ones and volumes; what runs stays", () => {
+  using machine = newMachine()
+  machine.must("run", "-d", "--name", "up", "--rootfs", machine.rootfs, "-v", "data:/d", "sleep", "1000")
+  const stopped = (name: string, ...options: string[]): string => {
+    const fill = "dd if=/dev/zero of=/srv/a bs=1M count=2 2>/dev/null"
+    machine.must(
+      "run",
+      "--name",
+      name,
+      ...options,
+      "--rootfs",
+      machine.rootfs,
+      "-v",
+      "/srv",
+      "sh",
+      "-c",
+      `${fill}; cp /srv/a /b`,
+    )
+    return machine.must("inspect", "--format", "{{.Id}}", name).trim()
+  }
+  const kept = stopped("kept", "--label", "keep")
+  const gone = stopped("gone")
+  const dead = "d".repeat(64)
+  mkdirSync(join(machine.root, "containers", dead, "upper"), { recursive: true })
+  writeFileSync(join(machine.root, "containers", dead, "upper/file"), "x".repeat(1_000_000))
+
+  expect(machine.run("prune")).toMatchObject({ code: 125, stdout: "" })
+  expect(machine.must("prune", "-f")).toMatch(
+    new RegExp(`^Deleted Leftovers:\n${dead}\n\nTotal reclaimed space: 1\\.\\d+MB\n$`),
+  )
+  expect(machine.must("container", "prune", "-f", "--filter", "until=1h")).toBe("Total reclaimed space: 0B\n")
+  expect(machine.must("container", "prune", "-f", "--filter", "label!=keep")).toMatch(
+    new RegExp(`^Deleted Containers:\n${gone}\n\nTotal reclaimed space: 2\\.\\d+MB\n$`),
+  )
+  const last = machine.must("prune", "--all", "--volumes", "-f")
+  expect(last).toMatch(
+    /^Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Volumes:\n[0-9a-f]{64}\n[0-9a-f]{64}\n\nTotal reclaimed space: 6\.\d+MB\n$/,
+  )
+  expect(last).toContain(kept)
+  expect(machine.must("ps", "-a", "--format", "{{.Names}}")).toBe("up\n")
+  expect(names(machine)).toEqual(["data"])
+  machine.must("rm", "-f", "up")
+  machine.must("volume", "rm", "data")
+})
