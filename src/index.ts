@@ -18,6 +18,7 @@ export type {
   Explained,
   HistoryStep,
   ImageSummary,
+  ImportOptions,
   Info,
   Inspected,
   LogLine,

@@ -183,6 +183,12 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Remove networks that no container has an address of",
     page: async () => (await import("./commands/network.ts")).prune,
   },
+  import: {
+    group: "Images",
+    about: "Make an image of an archive of files",
+    also: ["image import"],
+    page: async () => (await import("./commands/import.ts")).importCommand,
+  },
   images: {
     group: "Images",
     about: "List images",

@@ -82,4 +82,4 @@ async function builtIn(world: World, word: string): Promise<Descriptor | undefin
   )
 }
 /** Node's word → Go's, which images use. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" }
+export const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" }

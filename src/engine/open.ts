@@ -49,6 +49,7 @@ export function open(options: OpenOptions): Engine {
     pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
     prune: async (...given) => (await import("./prune.ts")).prune(world, ...given),
     doctor: async (...given) => (await import("./doctor.ts")).doctor(world, ...given),
+    importImage: async (...given) => (await import("./import.ts")).importImage(world, ...given),
     images: async () => (await import("./images.ts")).images(world),
     inspectImage: async (image) => (await import("./inspect-image.ts")).inspectImage(world, image),
     history: async (image) => (await import("./inspect-image.ts")).history(world, image),

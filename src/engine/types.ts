@@ -66,6 +66,8 @@ export interface Engine {
   prune(options?: PruneOptions): Promise<Pruned>
   /** What this host can do, and what crashes have left over; with `fix`, that is taken away, and what is told is what there was. */
   doctor(options?: { readonly fix?: boolean }): Promise<Diagnosis>
+  /** An image of one layer. @returns its id, `sha256:…`. */
+  importImage(archive: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<string>
   /** Every image under each of its names, the newest first. */
   images(): Promise<readonly ImageSummary[]>
   /** Docker's document of an image. @throws {EngineError} `IMAGE_NOT_FOUND`, `AMBIGUOUS_ID` */
@@ -184,6 +186,15 @@ export interface NetworkSummary {
 }
 /** Docker's document of a network. */
 export type NetworkInspected = { readonly Name: string; readonly Id: string } & Readonly<Record<string, unknown>>
+export interface ImportOptions {
+  readonly name?: string
+  /** Lines of a Dockerfile: CMD, ENTRYPOINT, ENV, LABEL, EXPOSE, VOLUME, USER, WORKDIR, STOPSIGNAL. */
+  readonly changes?: readonly string[]
+  readonly message?: string
+  /** `linux/arm64`; absent: this machine's. */
+  readonly platform?: string
+}
+
 export interface ImageSummary {
   /** `sha256:…` of its configuration. */
   readonly id: string

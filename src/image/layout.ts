@@ -166,6 +166,11 @@ export function readBlob(store: Pick<ImageStore, "root">, digest: string): Buffe
 }
 
 let written = 0
+/** Where a blob is written whose digest is not known yet. */
+export function draftBlob(store: Pick<ImageStore, "root">): string {
+  makeLayout(store)
+  return `${imagesDirectory(store)}/blobs/.new-${process.pid}-${written++}`
+}
 /** Whoever reads sees the old bytes or the new ones; after a crash of the machine, too. */
 export function writeWhole(path: string, bytes: string | Uint8Array): void {
   const fresh = `${path}.${process.pid}.${written++}.new`

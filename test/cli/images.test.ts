@@ -207,3 +207,70 @@ test("a damaged blob is refused, and the image can be removed all the same", () 
   // The two that the manifest would have named are left: nobody can say whose they are.
   for (const hex of inStore("images/blobs/sha256")) rmSync(join(root, "images/blobs/sha256", hex))
 })
+
+test("import: an archive becomes an image, which runs as it is told; export comes back", () => {
+  const tar = join(machine.base, "system.tar.gz")
+  expect(spawnSync("tar", ["-C", machine.rootfs, "-czf", tar, "."]).status).toBe(0)
+  const changes = ["-c", 'ENTRYPOINT ["sh", "-c"]', "-c", 'CMD ["id -u; pwd; echo $WORD"]', "-c", "USER user"]
+  const id = must(
+    "import",
+    ...changes,
+    "-c",
+    "WORKDIR /home",
+    "-c",
+    "ENV WORD=hi",
+    "-m",
+    "by hand",
+    tar,
+    "mine:1",
+  ).trim()
+  expect(id).toMatch(/^sha256:[0-9a-f]{64}$/)
+  // The user is looked up in the image's own /etc/passwd.
+  expect(must("run", "--rm", "mine:1")).toBe("1000\n/home\nhi\n")
+  expect(must("run", "--rm", "-u", "root", "--entrypoint", "", "mine:1", "whoami")).toBe("root\n")
+  expect(must("run", "--rm", "-e", "WORD=yo", "-w", "/", "mine:1", "pwd; echo $WORD")).toBe("/\nyo\n")
+  expect(run("run", "--rm", "-u", "nobody-here", "mine:1").stderr).toContain("unable to find user nobody-here")
+  expect(must("history", "--format", "{{.Comment}}", "mine:1")).toBe("by hand\n")
+  const copied = spawnSync("skopeo", ["inspect", `oci:${root}/images:docker.io/library/mine:1`], { encoding: "utf8" })
+  expect([copied.stderr, JSON.parse(copied.stdout).Layers.length]).toEqual(["", 1])
+
+  must("run", "-u", "root", "--name", "changed", "mine:1", "echo new >/home/user/file")
+  const exported = join(machine.base, "exported.tar")
+  must("export", "-o", exported, "changed")
+  must("rm", "changed")
+  must("import", "-c", 'CMD ["cat", "/home/user/file"]', exported, "again")
+  expect(must("run", "--rm", "again")).toBe("new\n")
+  expect(machine.runWith({ input: readFileSync(exported) }, "import", "-", "piped").code).toBe(0)
+  expect(inStore("layers")).toHaveLength(2)
+  must("rmi", "mine:1", "again", "piped")
+  expect([inStore("layers"), inStore("images/blobs/sha256"), inStore("images/stacks")]).toEqual([[], [], []])
+})
+
+test("import: what is hostile or damaged is refused with a sentence, and leaves nothing", () => {
+  const before = readdirSync(join(root, "images/blobs"))
+  const evil = spawnSync(
+    "python3",
+    [
+      "-c",
+      `import tarfile,sys,io
+t=tarfile.open(fileobj=sys.stdout.buffer,mode="w|")
+i=tarfile.TarInfo("../../escaped"); i.size=1; t.addfile(i,io.BytesIO(b"x")); t.close()`,
+    ],
+    { maxBuffer: 1 << 20 },
+  ).stdout
+  for (const [input, sentence] of [
+    [Buffer.from("this is no archive".repeat(100)), "cannot read a layer"],
+    [Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3]), "cannot read a layer"],
+    [evil, ""],
+  ] as const) {
+    const { code, stderr } = machine.runWith({ input }, "import", "-", "bad")
+    expect([code === 0, stderr]).toEqual([false, expect.stringContaining(sentence)])
+    expect([inStore("layers"), inStore("images/blobs/sha256"), readdirSync(join(root, "images/blobs"))]).toEqual([
+      [],
+      [],
+      before,
+    ])
+  }
+  expect(existsSync(join(root, "../escaped"))).toBe(false)
+  expect(run("import", "/nowhere.tar").stderr).toContain("cannot read /nowhere.tar: no such file")
+})

@@ -26,7 +26,6 @@ const PROOFS: Readonly<Record<string, string>> = {
   "src/plan/check.ts": "what it proves holds for every plan, so tests prove it once and no start pays for it",
   "src/model/guards.ts":
     "the guard for a config.json that is not ours; the conformance suite reads other engines' through it",
-  "src/model/platform.ts": "which image of several, before the first command that asks",
 }
 
 /** Longer than a reader has patience for, on purpose. */
