@@ -214,6 +214,7 @@ static int perform_file(const struct record *record) {
   error = enter(path);
   if (error) return error == ENOENT && record->op == FILE_REMOVE ? 0 : error;
   if (record->op == FILE_AT) return 0;
+  if (record->op == FILE_ENSURE) return mkdirat(parent, last, 0755) < 0 && errno != EEXIST ? errno : 0;
   if (!strcmp(last, ".") && record->op != FILE_DIRECTORY) return EINVAL;
   if (record->op == FILE_REMOVE) return clear_way();
   if (record->op > FILE_NODE) return EINVAL;

@@ -4,7 +4,7 @@
 
 #define MOST_RECORD 1048576
 #define MOST_CONTENT 262144
-#define LAST_FILE_OP 13
+#define LAST_FILE_OP 14
 #define MOST_FILE_ARGS 8
 
 enum file_op {
@@ -20,6 +20,7 @@ enum file_op {
   FILE_WALK = 10, /* asks `read`: answers what `path` is (links on the way and, with flag 1, at its end are followed inside the root), then what is below it, down to `depth`; flags 2: content, 4: xattrs, 8: stay on its file system, 16: xattrs before content, as an archive has them; a file over `limit` is EFBIG. `end` follows */
   FILE_AT = 12, /* what the xattrs that follow belong to, if it was not made last */
   FILE_ENTER = 13, /* openat2(2): a directory inside the target, links followed inside it, is the target from here on */
+  FILE_ENSURE = 14, /* mkdirat(2) of a directory 0755, root's; one that is there, or anything else, is left as it is */
   FILE_FAILED = 11, /* `read` could not read this; it goes on */
 };
 
@@ -37,6 +38,7 @@ static const char *const FILE_ARGS[LAST_FILE_OP + 1] = {
   [FILE_WALK] = "tnnn",
   [FILE_AT] = "t",
   [FILE_ENTER] = "t",
+  [FILE_ENSURE] = "t",
   [FILE_FAILED] = "tn",
 };
 
@@ -83,6 +85,7 @@ enum file_argument {
   F_WALK_LIMIT = 3,
   F_AT_PATH = 0,
   F_ENTER_PATH = 0,
+  F_ENSURE_PATH = 0,
   F_FAILED_PATH = 0,
   F_FAILED_ERRNO = 1,
 };

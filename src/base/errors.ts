@@ -33,6 +33,8 @@ export const ANSWERS = {
   WRONG_STATE: { exit: 1, http: 409, about: "the container is not in a state that allows this" },
   ROOTFS_UNUSABLE: { exit: 125, http: 400, about: "the root file system is missing, no directory, or empty" },
   SOURCE_UNUSABLE: { exit: 125, http: 400, about: "the source of a mount or device is missing or not what it should be" },
+  FILE_NOT_FOUND: { exit: 1, http: 404, about: "a file or directory to copy, or to copy into, is not there" },
+  COPY_FAILED: { exit: 1, http: 400, about: "files cannot be copied there, or an archive of them is damaged or hostile" },
   // What this machine lacks.
   NOT_ROOT: { exit: 125, http: 500, about: "the engine needs root" },
   HOST_LACKS: { exit: 125, http: 500, about: "this kernel or host lacks what the container needs" },

@@ -82,6 +82,12 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Print every step that run would take, taking none",
     page: async () => (await import("./commands/explain.ts")).explain,
   },
+  cp: {
+    group: "Look",
+    about: "Copy files between a container and this host",
+    also: ["container cp"],
+    page: async () => (await import("./commands/cp.ts")).cp,
+  },
   diff: {
     group: "Look",
     about: "List what a container has changed in its files",

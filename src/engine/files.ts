@@ -21,15 +21,15 @@ import { readConfig } from "../record/containers.ts"
 import { see } from "./reconcile.ts"
 import type { World } from "./world.ts"
 
-/** @throws {EngineError} `WRONG_STATE` for one that is just being started. */
+/** @throws {EngineError} `WRONG_STATE` for one that is just being started or removed. */
 export async function viewed(
   world: World,
   container: string,
   verb: string,
 ): Promise<Viewed & { readonly name: string }> {
-  const { record, state, status } = await see(world, container)
+  const { record, state, status, starting } = await see(world, container)
   const { placement, id, name } = record
-  if (!placement || state === "created")
+  if (!placement || starting)
     throw new EngineError("WRONG_STATE", `cannot ${verb} ${name}: it is just being started`, "try again")
   const running = state === "running" && status?.pid ? { process: status.pid } : {}
   return { name, placement, config: readConfig(world.store(), id), ...running }

@@ -33,6 +33,11 @@ export function open(options: OpenOptions): Engine {
       yield* (await import("./export.ts")).exportFiles(world, ...given)
     },
     diff: async (...given) => (await import("./diff.ts")).diff(world, ...given),
+    copy: async (...given) => (await import("./cp.ts")).copy(world, ...given),
+    async *copyOut(...given) {
+      yield* (await import("./cp.ts")).copyOut(world, ...given)
+    },
+    copyIn: async (...given) => (await import("./cp.ts")).copyIn(world, ...given),
     async *logs(...given) {
       yield* (await import("./logs.ts")).logs(world, ...given)
     },

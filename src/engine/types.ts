@@ -57,6 +57,15 @@ export interface Engine {
   exportFiles(container: string): AsyncIterable<Uint8Array>
   /** What a container has changed in its files, sorted by path. */
   diff(container: string): Promise<readonly Change[]>
+  /**
+   * Copies a file or a directory with all below it between a container and this host, as `docker cp`. A side without a container is the
+   * host's; its path is absolute. `/.` at the end of the source: what is in it, not itself.
+   */
+  copy(from: Place, to: Place, options?: CopyOptions): Promise<void>
+  /** A file or directory of a container as a tar archive. */
+  copyOut(from: Required<Place>, options?: Pick<CopyOptions, "followLink">): AsyncIterable<Uint8Array>
+  /** A tar archive, unpacked into a directory of a container. */
+  copyIn(archive: AsyncIterable<Uint8Array>, to: Required<Place>, options?: Pick<CopyOptions, "archive">): Promise<void>
   /** The lines of a container's log, oldest first; with `follow`, until the container ends. */
   logs(container: string, options?: LogOptions): AsyncIterable<LogLine>
   /** Docker's document of a container. */
@@ -371,6 +380,17 @@ export interface LogOptions {
 export interface Change {
   readonly kind: "C" | "A" | "D"
   readonly path: string
+}
+
+export interface Place {
+  readonly container?: string
+  readonly path: string
+}
+export interface CopyOptions {
+  /** Keep owners; else what is copied is root's inside, and the caller's on the host. */
+  readonly archive?: boolean
+  /** Copy what a link leads to, if the source is one. */
+  readonly followLink?: boolean
 }
 
 export interface LogLine {

@@ -68,6 +68,11 @@ export const FILE_OPS = {
     about: "openat2(2): a directory inside the target, links followed inside it, is the target from here on",
     args: { path: "text" },
   },
+  ensure: {
+    code: 14,
+    about: "mkdirat(2) of a directory 0755, root's; one that is there, or anything else, is left as it is",
+    args: { path: "text" },
+  },
   failed: { code: 11, about: "`read` could not read this; it goes on", args: { path: "text", errno: "number" } },
 } as const satisfies Record<string, FileRow>
 

@@ -329,7 +329,7 @@ function parseHeader(block: Uint8Array): Header {
     sum += byte
     signed += byte > 127 ? byte - 256 : byte
   }
-  const given = numberAt(block, 148, 8)
+  const given = Number.parseInt(textAt(block, 148, 8), 8)
   // Some old programs summed signed bytes.
   if (given !== sum && given !== signed)
     throw new RangeError("a header has a wrong checksum: this is no tar archive, or a damaged one")
