@@ -85,6 +85,14 @@ export const KERNEL: readonly Suite[] = [
     about: "networks, in namespaces that the test made",
   },
   {
+    name: "registry",
+    kind: "bun",
+    run: ["test/registry"],
+    needs: "test/registry",
+    seconds: 120,
+    about: "the registry's client, against real registries and against one that misbehaves",
+  },
+  {
     name: "faults",
     kind: "bun",
     run: ["test/faults"],

@@ -26,6 +26,7 @@ const PROOFS: Readonly<Record<string, string>> = {
   "src/plan/check.ts": "what it proves holds for every plan, so tests prove it once and no start pays for it",
   "src/model/guards.ts":
     "the guard for a config.json that is not ours; the conformance suite reads other engines' through it",
+  "src/registry/registry.ts": "the client, before the first command that dials out",
 }
 
 /** Longer than a reader has patience for, on purpose. */
