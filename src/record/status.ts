@@ -85,10 +85,16 @@ export function parseStatus(bytes: Uint8Array): StatusFile | undefined {
   return { state, boot: lines.get("boot") ?? "", captures, ...present }
 }
 
-/** @returns undefined if the container never ran, or the file is no status. */
+/** A file without a word that we know: it has run, and nobody can say more. As a boot that is over: whoever looks undoes it, and says that it is lost. */
+const UNREADABLE: StatusFile = { state: "running", boot: "", captures: {} }
+
+/**
+ * @returns undefined if the container never ran. A file that says nothing (empty after a power failure: a rename may reach the disk before what was
+ * written) is no such case: its container has files of its own, and is not to go like one that never was.
+ */
 export function readStatus(directory: string): StatusFile | undefined {
   try {
-    return parseStatus(readFileSync(`${directory}/status`))
+    return parseStatus(readFileSync(`${directory}/status`)) ?? UNREADABLE
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined
     throw unusable(`${directory}/status`, error)
