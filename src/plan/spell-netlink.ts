@@ -115,7 +115,7 @@ function route({ type, body }: Message): string {
 
 /** ifinfomsg: u8 family, u8, u16 type, i32 index, u32 flags, u32 change. */
 const LINK_HEADER = 16
-const IFLA = { ifname: 3, mtu: 4, master: 10, linkinfo: 18 } as const
+const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, linkinfo: 18, netns: 28 } as const
 const IFF_UP = 1
 
 function named(body: Uint8Array): string {
@@ -137,11 +137,23 @@ function link(body: Uint8Array): string | undefined {
   const [mtu, master] = [number(IFLA.mtu), number(IFLA.master)]
   return [
     kind ? `ip link add ${named(body)} type ${text(kind)}` : `ip link set ${named(body)}`,
-    ...(peer && peer.length >= LINK_HEADER ? [`peer name ${named(peer)}`] : []),
+    ...(peer && peer.length >= LINK_HEADER ? [`peer name ${named(peer)}`, ...hardware(peer)] : []),
+    ...hardware(body),
+    ...(info && attributes(info, 0).has(5) ? ["type bridge_slave hairpin on"] : []),
     ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
     ...(master === undefined ? [] : [`master ${device(master)}`]),
     ...(change & IFF_UP ? [flags & IFF_UP ? "up" : "down"] : []),
   ].join(" ")
+}
+
+/** `address MAC`, and where the interface goes, if it goes. */
+function hardware(body: Uint8Array): readonly string[] {
+  const has = attributes(body, LINK_HEADER)
+  const mac = has.get(IFLA.address)
+  return [
+    ...(mac ? [`address ${[...mac].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`] : []),
+    ...(has.has(IFLA.netns) ? ["netns $netns"] : []),
+  ]
 }
 
 /** ifaddrmsg: u8 family, u8 prefix length, u8 flags, u8 scope, u32 index. IFA_ADDRESS 1, IFA_LOCAL 2. */
@@ -163,10 +175,9 @@ function routed(verb: string, body: Uint8Array): string | undefined {
   ].join(" ")
 }
 
+/** One line for a message; equal neighbours are counted. What begins and ends a batch is not said. */
 function nftables(messages: readonly Message[]): readonly string[] {
-  const words = messages.flatMap(({ type }) =>
-    type >> 8 === NFTABLES ? [`nft ${NFT_TYPES[type & 0xff] ?? `message ${type & 0xff}`}`] : [],
-  )
+  const words = messages.flatMap((message) => (message.type >> 8 === NFTABLES ? [nft(message)] : []))
   const lines: { what: string; times: number }[] = []
   for (const what of words) {
     const last = lines.at(-1)
@@ -175,3 +186,78 @@ function nftables(messages: readonly Message[]): readonly string[] {
   }
   return lines.map(({ what, times }) => (times === 1 ? what : `${what}  (${times} times)`))
 }
+
+/** nfgenmsg: u8 family, u8 version, u16 number. NFTA_*: 1 is the table everywhere; of a chain the name is 3, of a rule the chain 2, of a set 2. */
+const NFT_HEADER = 4
+function nft({ type, body }: Message): string {
+  const kind = NFT_TYPES[type & 0xff] ?? `message ${type & 0xff}`
+  const has = attributes(body, NFT_HEADER)
+  const part = (key: number): string => text(has.get(key) ?? NOTHING)
+  if (!has.has(1)) return `nft ${kind}`
+  const where = `nft ${kind} inet ${part(1)}`
+  const [, noun] = kind.split(" ")
+  if (noun === "chain") return `${where} ${part(3)}${hook(has.get(4), part(7))}`
+  if (noun === "rule") return `${where} ${part(2)} ${program(has.get(4))}`.trimEnd()
+  if (noun === "set") return `${where} ${part(2)}`
+  if (noun === "element") return `${where} ${part(2)} { ${inSet(has.get(3))} }`
+  return where
+}
+
+const NOTHING = new Uint8Array()
+const be32 = (bytes: Uint8Array | undefined): number => (bytes?.length === 4 ? view(bytes).getInt32(0) : 0)
+const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"]
+
+function hook(bytes: Uint8Array | undefined, type: string): string {
+  if (!bytes) return ""
+  const has = attributes(bytes, 0)
+  return ` { type ${type} hook ${HOOKS[be32(has.get(1))] ?? "?"} priority ${be32(has.get(2))} ; }`
+}
+
+/** A list: its attributes may all have one number, so a map would keep the last alone. */
+function list(bytes: Uint8Array): readonly Uint8Array[] {
+  const found: Uint8Array[] = []
+  for (let at = 0; at + 4 <= bytes.length; ) {
+    const length = view(bytes).getUint16(at, true)
+    if (length < 4 || at + length > bytes.length) break
+    found.push(bytes.subarray(at + 4, at + length))
+    at += (length + 3) & ~3
+  }
+  return found
+}
+
+/** A rule as the names of its instructions, with the sets that they look into. */
+function program(bytes: Uint8Array | undefined): string {
+  if (!bytes) return ""
+  const names = list(bytes).map((one) => {
+    const has = attributes(one, 0)
+    const name = text(has.get(1) ?? NOTHING)
+    return name === "lookup" ? `lookup @${text(attributes(has.get(2) ?? NOTHING, 0).get(1) ?? NOTHING)}` : name
+  })
+  return `(${names.join(", ")})`
+}
+
+function inSet(bytes: Uint8Array | undefined): string {
+  return list(bytes ?? NOTHING)
+    .map((one) => {
+      const has = attributes(one, 0)
+      const inner = (key: number) => attributes(has.get(key) ?? NOTHING, 0).get(1)
+      const [key, to] = [inner(1), inner(2)]
+      return `${key ? spelledKey(key) : "?"}${to ? ` : ${spelledValue(to)}` : ""}${has.has(3) ? " (end)" : ""}`
+    })
+    .join(", ")
+}
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" }
+const port = (bytes: Uint8Array): string => String(view(bytes).getUint16(0))
+const service = (bytes: Uint8Array): string => `${PROTOCOLS[bytes[0]!] ?? bytes[0]} . ${port(bytes.subarray(4))}`
+/** Our sets have keys of these lengths and no others; each part is padded to 4 bytes. */
+const KEYS: Readonly<Record<number, (bytes: Uint8Array) => string>> = {
+  4: address,
+  8: service,
+  12: (bytes) => `${address(bytes.subarray(0, 4))} . ${service(bytes.subarray(4))}`,
+  16: (bytes) => `"${text(bytes)}"`,
+  32: (bytes) => `"${text(bytes.subarray(0, 16))}" . "${text(bytes.subarray(16))}"`,
+}
+const spelledKey = (bytes: Uint8Array): string => KEYS[bytes.length]?.(bytes) ?? `${bytes.length} bytes`
+const spelledValue = (bytes: Uint8Array): string =>
+  bytes.length === 8 ? `${address(bytes.subarray(0, 4))} . ${port(bytes.subarray(4))}` : `${bytes.length} bytes`

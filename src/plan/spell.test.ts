@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test"
 import { linkUp } from "../formats/netlink/route.ts"
+import { firewall, publish } from "./firewall.ts"
+import { bridge, cable, interfaces } from "./network.ts"
 import { printable, slot, spell } from "./spell.ts"
-import { type Call, OPS } from "./step.ts"
+import { spellNetlink } from "./spell-netlink.ts"
+import { type Call, OPS, type Step } from "./step.ts"
 
 const said = (call: Call, gives?: string): string => spell(call, gives).join("\n")
 
@@ -200,4 +203,65 @@ test("every op has a spelling that is not empty", () => {
     expect(lines.length).toBeGreaterThan(0)
     expect(lines.filter((line) => line.trim() === "" || line.includes("undefined"))).toEqual([])
   }
+})
+
+test("a network is spelled as ip and nft would be told", () => {
+  const attachment = {
+    network: "bridge",
+    bridge: { name: "mc0", index: 1000007 },
+    table: "minicontainer",
+    subnet: "10.88.0.0/16",
+    gateway: "10.88.0.1",
+    address: "10.88.0.5",
+    mtu: 1500,
+    veth: "mc4f1e",
+    ports: [
+      { protocol: "tcp", hostPort: 8080, containerPort: 80 },
+      { protocol: "udp", hostAddress: "203.0.113.1", hostPort: 53, containerPort: 5353 },
+    ],
+  } as const
+  const spelled = (steps: readonly Step[]): string =>
+    steps.flatMap((step) => (step.op === "netlink" ? spellNetlink(step.protocol, step.messages) : [])).join("\n")
+  expect(spelled([...bridge(attachment), ...cable(attachment), interfaces(attachment)])).toMatchInlineSnapshot(`
+    "ip link add mc0 type bridge address 02:42:0a:58:00:01 mtu 1500 up
+    ip address add 10.88.0.1/16 dev if1000007
+    ip link add mc4f1e type veth peer name eth0 address 02:42:0a:58:00:05 netns $netns mtu 1500 master if1000007 up
+    ip link set mc4f1e type bridge_slave hairpin on
+    ip link set lo up
+    ip address add 10.88.0.5/16 dev if2
+    ip link set if2 up
+    ip route add default via 10.88.0.1"
+  `)
+  expect(spelled([...firewall(attachment), ...publish(attachment)])).toMatchInlineSnapshot(`
+    "nft add table inet minicontainer
+    nft add set inet minicontainer bridges
+    nft add set inet minicontainer inside
+    nft add set inet minicontainer subnets
+    nft add set inet minicontainer published
+    nft add set inet minicontainer published_any
+    nft add set inet minicontainer internal
+    nft add chain inet minicontainer publish
+    nft add chain inet minicontainer prerouting { type nat hook prerouting priority -100 ; }
+    nft add chain inet minicontainer output { type nat hook output priority -100 ; }
+    nft add chain inet minicontainer postrouting { type nat hook postrouting priority 100 ; }
+    nft add chain inet minicontainer early { type filter hook prerouting priority -300 ; }
+    nft add chain inet minicontainer forward { type filter hook forward priority 0 ; }
+    nft add rule inet minicontainer publish (meta, cmp, payload, meta, payload, lookup @published, nat)
+    nft add rule inet minicontainer publish (meta, cmp, meta, payload, lookup @published_any, nat)
+    nft add rule inet minicontainer prerouting (meta, cmp, fib, cmp, immediate)
+    nft add rule inet minicontainer output (meta, cmp, fib, cmp, immediate)
+    nft add rule inet minicontainer early (meta, cmp, meta, lookup @bridges, payload, cmp, immediate)
+    nft add rule inet minicontainer postrouting (meta, cmp, payload, lookup @subnets, meta, lookup @bridges, masq)
+    nft add rule inet minicontainer postrouting (meta, cmp, meta, lookup @bridges, payload, cmp, masq)
+    nft add rule inet minicontainer postrouting (meta, cmp, meta, lookup @bridges, payload, lookup @subnets, ct, bitwise, cmp, masq)
+    nft add rule inet minicontainer forward (meta, meta, lookup @inside, immediate)
+    nft add rule inet minicontainer forward (meta, lookup @internal, immediate)  (2 times)
+    nft add rule inet minicontainer forward (meta, lookup @bridges, ct, bitwise, cmp, immediate)  (2 times)
+    nft add rule inet minicontainer forward (meta, lookup @bridges, immediate)
+    nft add element inet minicontainer bridges { "mc0" }
+    nft add element inet minicontainer inside { "mc0" . "mc0" }
+    nft add element inet minicontainer subnets { 10.88.0.0, 10.89.0.0 (end) }
+    nft add element inet minicontainer published { 203.0.113.1 . udp . 53 : 10.88.0.5 . 5353 }
+    nft add element inet minicontainer published_any { tcp . 8080 : 10.88.0.5 . 80 }"
+  `)
 })
