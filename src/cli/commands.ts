@@ -240,6 +240,11 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Print what this host can do, and what crashes have left over",
     page: async () => (await import("./commands/doctor.ts")).doctor,
   },
+  completion: {
+    group: "About",
+    about: "Print a script that completes command lines in a shell",
+    page: async () => (await import("./commands/completion.ts")).completion,
+  },
   version: {
     group: "About",
     about: "Print the version",
@@ -249,6 +254,10 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     group: "About",
     about: "Print help, also of one command",
     page: async () => (await import("./commands/help.ts")).help,
+  },
+  complete: {
+    about: "Print what could stand in place of the last word",
+    page: async () => (await import("./commands/complete.ts")).complete,
   },
   report: {
     about: "Say which step of a plan failed",
