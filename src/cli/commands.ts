@@ -118,6 +118,18 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     also: ["container wait"],
     page: async () => (await import("./commands/wait.ts")).wait,
   },
+  pause: {
+    group: "End",
+    about: "Freeze all processes of running containers",
+    also: ["container pause"],
+    page: async () => (await import("./commands/pause.ts")).pause,
+  },
+  unpause: {
+    group: "End",
+    about: "Let paused containers go on",
+    also: ["container unpause"],
+    page: async () => (await import("./commands/pause.ts")).unpause,
+  },
   rm: {
     group: "End",
     about: "Remove containers",

@@ -24,6 +24,7 @@ import { startOf } from "../record/alive.ts"
 import { readConfig } from "../record/containers.ts"
 import { execSpec } from "../spec/exec.ts"
 import { detachKeys, stdio } from "../spec/placement.ts"
+import { pausedOf } from "./pause.ts"
 import { failedWords } from "./prepare.ts"
 import { see } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
@@ -45,16 +46,23 @@ export async function prepareExec(
 ): Promise<Joining> {
   const host = world.host([])
   requireRoot(host, "run a program in a container")
+  const seen = await see(world, container)
   const {
     record: { id, placement },
     state,
     status,
-  } = await see(world, container)
+  } = seen
   if (state !== "running" || !status?.pid || !placement)
     throw new EngineError(
       "WRONG_STATE",
       `cannot run a program in ${container}: it is not running`,
       "ps -a shows what became of it",
+    )
+  if (pausedOf(world)(seen))
+    throw new EngineError(
+      "WRONG_STATE",
+      `cannot run a program in ${container}: it is paused`,
+      `unpause it first: unpause ${container}`,
     )
   const { pid, start } = status.pid
 

@@ -18,6 +18,7 @@ import { macOf } from "../plan/network.ts"
 import { type Container, readConfig } from "../record/containers.ts"
 import type { StatusFile } from "../record/status.ts"
 import { NEVER } from "../record/time.ts"
+import { pausedOf } from "./pause.ts"
 import { argvOf, networkOf, sourceOf } from "./ps.ts"
 import { type Seen, see } from "./reconcile.ts"
 import type { Inspected } from "./types.ts"
@@ -28,10 +29,10 @@ export async function inspect(world: World, reference: string): Promise<Inspecte
   const container = await see(world, reference)
   // Between the record and its config.json lie a few milliseconds of its creation.
   const config = container.record.placement ? readConfig(world.store(), container.record.id) : { ociVersion: "" }
-  return document(container, config)
+  return document(container, config, pausedOf(world)(container))
 }
 
-export function document({ record, status, state }: Seen, config: Config): Inspected {
+export function document({ record, status, state }: Seen, config: Config, paused = false): Inspected {
   const { id, name, created, request, placement } = record
   const [path = "", ...args] = config.process?.args ?? argvOf(record)
   const directory = placement?.directory ?? ""
@@ -41,7 +42,7 @@ export function document({ record, status, state }: Seen, config: Config): Inspe
     Created: created,
     Path: path,
     Args: args,
-    State: stateOf(status, state),
+    State: stateOf(status, state, paused),
     Image: record.image?.id ?? request.rootfs ?? "",
     ResolvConfPath: `${directory}/resolv.conf`,
     HostnamePath: `${directory}/hostname`,
@@ -77,11 +78,15 @@ export function document({ record, status, state }: Seen, config: Config): Inspe
 const stackOf = ({ placement, request }: Container): { readonly layers: readonly string[]; readonly store?: string } =>
   placement?.rootfs.kind === "overlay" ? placement.rootfs : { layers: [request.rootfs ?? ""] }
 
-function stateOf(status: StatusFile | undefined, state: Seen["state"]): Readonly<Record<string, unknown>> {
+function stateOf(
+  status: StatusFile | undefined,
+  state: Seen["state"],
+  paused: boolean,
+): Readonly<Record<string, unknown>> {
   return {
-    Status: state,
+    Status: paused ? "paused" : state,
     Running: state === "running",
-    Paused: false,
+    Paused: paused,
     Restarting: false,
     OOMKilled: wasOutOfMemory(status),
     Dead: false,

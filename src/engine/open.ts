@@ -38,6 +38,8 @@ export function open(options: OpenOptions): Engine {
       yield* (await import("./cp.ts")).copyOut(world, ...given)
     },
     copyIn: async (...given) => (await import("./cp.ts")).copyIn(world, ...given),
+    pause: async (...given) => (await import("./pause.ts")).pause(world, ...given),
+    unpause: async (...given) => (await import("./pause.ts")).unpause(world, ...given),
     async *logs(...given) {
       yield* (await import("./logs.ts")).logs(world, ...given)
     },

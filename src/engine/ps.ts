@@ -16,6 +16,7 @@ import type { Container } from "../record/containers.ts"
 import { resolveContainer } from "../record/names.ts"
 import { millisOf } from "../record/time.ts"
 import { checkPs } from "./options.ts"
+import { pausedOf } from "./pause.ts"
 import { type Seen, seeAll } from "./reconcile.ts"
 import type { Broken, PsOptions, Status, Summary } from "./types.ts"
 import type { World } from "./world.ts"
@@ -29,6 +30,7 @@ export async function ps(
   const { all = false, filters = {}, last = 0 } = options
   const { containers, broken } = await seeAll(world)
   const created = new Map(containers.map(({ record }) => [record.id, record.created]))
+  const isPaused = pausedOf(world)
   const tests = Object.entries(filters).map(([name, values]) => {
     const make = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined
     if (!make)
@@ -37,7 +39,10 @@ export async function ps(
         `cannot filter by "${name}": there is no such filter`,
         `there are ${Object.keys(FILTERS).join(", ")}`,
       )
-    return make(values, (reference) => created.get(resolveContainer(world.store(), reference)) ?? "")
+    return make(values, {
+      createdOf: (reference) => created.get(resolveContainer(world.store(), reference)) ?? "",
+      isPaused,
+    })
   })
   // As Docker: who asks for a state means it, and who asks for the newest n means any.
   const stopped = all || last > 0 || "status" in filters
@@ -45,12 +50,22 @@ export async function ps(
   const found = containers
     .filter((container) => (stopped || container.state === "running") && tests.every((test) => test(container)))
     .sort((a, b) => (a.record.created < b.record.created ? 1 : a.record.created > b.record.created ? -1 : 0))
-  return { containers: (last > 0 ? found.slice(0, last) : found).map((container) => summary(container, now)), broken }
+  return {
+    containers: (last > 0 ? found.slice(0, last) : found).map((container) =>
+      summary(container, isPaused(container), now),
+    ),
+    broken,
+  }
 }
 
 type Test = (container: Seen) => boolean
-/** From the values of a filter to a test. `createdOf`: when a container was created, by its name or id. */
-type Filter = (values: readonly string[], createdOf: (reference: string) => string) => Test
+/** What a filter may ask: when a container was created, by its name or id; whether one is paused. */
+interface Answers {
+  readonly createdOf: (reference: string) => string
+  readonly isPaused: Test
+}
+/** From the values of a filter to a test. */
+type Filter = (values: readonly string[], answers: Answers) => Test
 
 /** By the image's name or id, or by the directory. */
 const isOf = ({ request, image }: Container, value: string): boolean =>
@@ -73,7 +88,7 @@ const STATUSES: readonly Status[] = ["created", "running", "paused", "restarting
 
 const FILTERS: Readonly<Record<string, Filter>> = {
   ancestor: (values) => any(values, ({ record }, value) => isOf(record, value)),
-  before: (values, createdOf) => {
+  before: (values, { createdOf }) => {
     const times = values.map(createdOf)
     return ({ record }) => times.some((time) => record.created < time)
   },
@@ -96,11 +111,11 @@ const FILTERS: Readonly<Record<string, Filter>> = {
     return ({ record }) => patterns.some((test) => test(record.name))
   },
   network: (values) => any(values, ({ record }, value) => networkOf(record) === value),
-  since: (values, createdOf) => {
+  since: (values, { createdOf }) => {
     const times = values.map(createdOf)
     return ({ record }) => times.some((time) => record.created > time)
   },
-  status: (values) => {
+  status: (values, { isPaused }) => {
     for (const value of values)
       if (!STATUSES.includes(value as Status))
         throw new EngineError(
@@ -108,7 +123,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
           `cannot filter by status=${value}: there is no such status`,
           `there are ${STATUSES.join(", ")}`,
         )
-    return any(values, ({ state }, value) => state === value)
+    return any(values, (container, value) => (isPaused(container) ? "paused" : container.state) === value)
   },
   volume: (values) =>
     any(values, ({ record }, value) =>
@@ -146,7 +161,7 @@ export const argvOf = ({ request }: Pick<Container, "request">): readonly string
   ...request.args,
 ]
 
-function summary({ record, status, state }: Seen, now: number): Summary {
+function summary({ record, status, state }: Seen, paused: boolean, now: number): Summary {
   const { id, name, created, request } = record
   return {
     id,
@@ -156,8 +171,8 @@ function summary({ record, status, state }: Seen, now: number): Summary {
       .map((word) => (word.includes(" ") ? `'${word}'` : word))
       .join(" "),
     created,
-    status: state,
-    statusText: statusText({ record, state, ...(status && { status }) }, now),
+    status: paused ? "paused" : state,
+    statusText: `${statusText({ record, state, ...(status && { status }) }, now)}${paused ? " (Paused)" : ""}`,
     ...(state === "exited" && status?.code !== undefined && { exitCode: status.code }),
     ...(state === "running" && status?.pid && { pid: status.pid.pid }),
     labels: request.labels ?? {},

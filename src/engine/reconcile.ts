@@ -22,7 +22,7 @@ import { groupPath } from "../host/cgroups.ts"
 import type { Placement } from "../model/placement.ts"
 import { containerPlan, undoOf } from "../plan/plan.ts"
 import type { Plan, Step } from "../plan/step.ts"
-import { isAlive, isNamedByProcess } from "../record/alive.ts"
+import { isAlive, isAtWork, isNamedByProcess } from "../record/alive.ts"
 import {
   type BrokenRecord,
   type Container,
@@ -90,7 +90,7 @@ function lookAt(store: Store, record: Container, { hasRunDirectory, creatorIsGon
       boot: store.boot,
       hasRunDirectory,
       remove: record.placement?.remove === true,
-      isAlive: (process) => !(creatorIsGone && process === record.creator) && isAlive(process),
+      isAlive: (process) => !(creatorIsGone && process === record.creator) && isAtWork(process),
       isNamedByProcess: () => isNamedByProcess(record.id),
     })
     const look = { record, status, state }
@@ -262,7 +262,12 @@ async function repair(world: World, id: string, options: RepairOptions): Promise
   const { record, status, state } = look
   const { placement } = record
   const failed = state === "abandoned" || state === "halted"
-  if (placement) await doSteps(world.executor(), undo(world, record, placement, failed))
+  if (placement) {
+    // What is frozen does not die (cgroup v1), and the groups are removed one after the other.
+    const { thawing } = await import("./pause.ts")
+    await doSteps(world.executor(), planOf(thawing(world, record)))
+    await doSteps(world.executor(), undo(world, record, placement, failed))
+  }
   if (placement && state === "halted") return seen({ record, status, state: "created" })
   if (!placement || state === "abandoned" || placement.remove) {
     if (disown(store, id))

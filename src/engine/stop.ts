@@ -16,6 +16,7 @@ import { doSteps, planOf } from "../executor/do.ts"
 import { stepError, toldOf } from "../executor/sentence.ts"
 import type { Step } from "../plan/step.ts"
 import { checkStop } from "./options.ts"
+import { thawing } from "./pause.ts"
 import { END_MS, type Seen, see } from "./reconcile.ts"
 import type { StopOptions } from "./types.ts"
 import type { World } from "./world.ts"
@@ -52,6 +53,7 @@ async function end(
   if (!pid || !monitor)
     throw new EngineError("WRONG_STATE", `cannot stop container ${record.name}: it is just being started`, "try again")
   const why = "the container is to end"
+  const thaw = thawing(world, record)
   const steps: Step[] = [
     {
       phase: "host",
@@ -80,6 +82,8 @@ async function end(
       does: `send ${signalName(signal)} to ${record.name}`,
       why,
     },
+    // After the signal, as in Docker: it is the first thing that a paused program hears.
+    ...thaw,
     {
       phase: "host",
       op: "await-exit",
@@ -98,6 +102,7 @@ async function end(
       does: `kill ${record.name}`,
       why,
     },
+    ...thaw,
     { phase: "host", op: "await-exit", process: "process", ms: END_MS, does: `wait for ${record.name} to die`, why },
     {
       phase: "host",

@@ -66,6 +66,9 @@ export interface Engine {
   copyOut(from: Required<Place>, options?: Pick<CopyOptions, "followLink">): AsyncIterable<Uint8Array>
   /** A tar archive, unpacked into a directory of a container. */
   copyIn(archive: AsyncIterable<Uint8Array>, to: Required<Place>, options?: Pick<CopyOptions, "archive">): Promise<void>
+  /** Freezes all processes of a running container. */
+  pause(container: string): Promise<void>
+  unpause(container: string): Promise<void>
   /** The lines of a container's log, oldest first; with `follow`, until the container ends. */
   logs(container: string, options?: LogOptions): AsyncIterable<LogLine>
   /** Docker's document of a container. */

@@ -7,7 +7,7 @@
  * Looking is all that is done with it: a signal to a pid could hit whoever has the number by then, so signals go through
  * a pidfd (op open-process of plan/step.ts).
  *
- * Read on: states.ts. proc_pid_stat(5), fields 3 and 22; pidfd_open(2).
+ * Read on: states.ts. proc_pid_stat(5), fields 3, 9 and 22; pidfd_open(2).
  */
 
 import { readdirSync, readFileSync } from "node:fs"
@@ -18,20 +18,35 @@ export interface ProcessMark {
   readonly start: number
 }
 
-/** When a process started; undefined if there is none with this pid, or only what is left until its parent has looked. */
-export function startOf(pid: number): number | undefined {
-  let text: string
+/** The fields of /proc/PID/stat from the third on; undefined if there is no such process. */
+function fieldsOf(pid: number): readonly string[] | undefined {
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1")
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1")
+    // The name in parentheses may hold anything, a closing parenthesis too; after the last one comes field 3, the state.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")
   } catch {
     return undefined
   }
-  // The name in parentheses may hold anything, a closing parenthesis too; after the last one comes field 3, the state.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19])
+}
+
+/** When a process started; undefined if there is none with this pid, or only what is left until its parent has looked. */
+export function startOf(pid: number): number | undefined {
+  const fields = fieldsOf(pid)
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19])
 }
 
 export const isAlive = ({ pid, start }: ProcessMark): boolean => startOf(pid) === start
+
+/** Linux include/linux/sched.h: a bit of field 9. */
+const PF_EXITING = 4
+
+/**
+ * Whether it will ever do anything again. One that was killed may have to wait: process 1 of a pid namespace for all below it, and
+ * of those the frozen ones do not die (cgroup v1).
+ */
+export function isAtWork(process: ProcessMark): boolean {
+  return isAlive(process) && (Number(fieldsOf(process.pid)?.[6]) & PF_EXITING) === 0
+}
 
 /** This process. An execve(2) keeps both, so it is also the executor that it may become. */
 export const ownMark = (): ProcessMark => ({ pid: process.pid, start: startOf(process.pid) ?? 0 })

@@ -201,7 +201,7 @@ test("a hundred containers, and SIGKILL to command, monitor or process 1 at mome
       readdirSync(machine.root)
         .filter((file) => !file.endsWith(".lock"))
         .sort(),
-    ).toEqual(["bin", "cache", "containers", "id", "ids", "names", "skeleton", "staging"])
+    ).toEqual(["bin", "cache", "containers", "id", "ids", "names", "networks", "skeleton", "staging"])
   } catch (error) {
     throw new Error(`SEED=${seed} ${(error as Error).message}`, { cause: error })
   }
