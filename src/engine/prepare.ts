@@ -6,17 +6,14 @@
  *
  * Nothing of the container exists until the executor runs the first step; until then a failure takes back a few files of ours.
  *
- * Read on: run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
+ * Read on: surroundings.ts, run.ts. spec/spec.ts, plan/plan.ts, record/containers.ts.
  */
 
-import { chownSync, existsSync, mkdirSync, opendirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
+import { chownSync, writeFileSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { toldOf, toldWords } from "../executor/sentence.ts"
-import { keptAccounts, readAccounts } from "../host/accounts.ts"
-import { devicesBelow } from "../host/devices.ts"
 import { requirePower } from "../host/host.ts"
 import type { Host } from "../model/host.ts"
-import { canShift } from "../model/idmap.ts"
 import type { Config } from "../model/oci.ts"
 import type { Attachment, Placement } from "../model/placement.ts"
 import { isBridged, type Request } from "../model/request.ts"
@@ -32,19 +29,19 @@ import {
   dropClaim,
   dropRecord,
   finishRecord,
-  type ImageOf,
   writeConfig,
 } from "../record/containers.ts"
 import { release } from "../record/leases.ts"
 import { timeOf } from "../record/time.ts"
 import { userNamespace } from "../spec/namespaces.ts"
-import { pathsOf, type Specified, specify } from "../spec/spec.ts"
+import { type Specified, specify } from "../spec/spec.ts"
 import { checkRequest } from "../spec/validate.ts"
 import { type Correction, corrected, type Fact, factsOf, factWords } from "./corrections.ts"
 import type { Imaged } from "./image.ts"
 import type { Attached } from "./network.ts"
 import { settle } from "./reconcile.ts"
 import { compiledPolicy } from "./seccomp-cache.ts"
+import { hostFor, makeSources, refuseEmpty, surroundings, withSources } from "./surroundings.ts"
 import type { Explained } from "./types.ts"
 import type { World } from "./world.ts"
 
@@ -80,124 +77,13 @@ interface Source {
   readonly kept: boolean
 }
 
-/** Sources of mounts that are to be made if they are missing. @throws {EngineError} `SOURCE_UNUSABLE`. */
-function makeSources(request: Request): void {
-  for (const source of sourcesToMake(request)) {
-    try {
-      mkdirSync(source, { recursive: true, mode: 0o755 })
-    } catch (error) {
-      // A file will do as well: bind mounts have both.
-      const { code } = error as NodeJS.ErrnoException
-      if (code === "EEXIST") continue
-      throw new EngineError("SOURCE_UNUSABLE", `cannot make the directory ${source}: ${code}`, undefined, {
-        cause: error,
-      })
-    }
-  }
-}
-/** The host as it will be then, for who only looks. */
-const withSources = (host: Host, request: Request): Host => ({
-  ...host,
-  paths: {
-    ...host.paths,
-    ...Object.fromEntries(
-      [...sourcesToMake(request), ...volumesToMake(request)].flatMap((source) => {
-        const facts = host.paths[source]
-        return facts?.kind === "missing" ? [[source, { ...facts, kind: "directory" as const, mode: 0o755 }]] : []
-      }),
-    ),
-  },
-})
-const sourcesToMake = ({ mounts = [] }: Request): readonly string[] =>
-  mounts.flatMap((mount) =>
-    mount.kind === "bind" && mount.createSource && mount.source.startsWith("/") ? [mount.source] : [],
-  )
-
-const volumesToMake = ({ mounts = [] }: Request): readonly string[] =>
-  mounts.flatMap((mount) => (mount.kind === "volume" && mount.source ? [mount.source] : []))
-
 /** Whether a request says anything of volumes: all others pay nothing for them. */
 const needsVolumes = ({ mounts = [], volumesFrom = [] }: Request): boolean =>
   volumesFrom.length > 0 || mounts.some(({ kind }) => kind === "volume")
 
-/** The facts that a request needs, about this host. */
-export function hostFor(world: World, request: Request): Host {
-  const { paths, devicesBelow: directories } = pathsOf(request)
-  const held = request.rootfs === undefined ? [world.roots.state] : []
-  // Who is not root may not look into the state root; a plan can be looked at all the same.
-  const skeleton = existsSync(skeletonOf(world)) ? [skeletonOf(world)] : []
-  return world.host([...paths, ...held, ...devicesBelow(directories), ...skeleton])
-}
-
-const skeletonOf = ({ roots }: World): string => `${roots.state}/skeleton`
-
-/**
- * The layer of mount points, where it can be one: a lower directory inside another one is ELOOP (`--rootfs /`), and one that cannot be
- * shown with the container's ids is of no use to it.
- */
-function skeletonFor(world: World, { rootfs }: Request, host: Host, own: boolean): { readonly skeleton?: string } {
-  const skeleton = skeletonOf(world)
-  const facts = host.paths[skeleton]
-  if (rootfs === undefined) return { skeleton }
-  const inside = isInside(realpathOr(world.roots.state), realpathOr(rootfs))
-  if (inside || (own && facts && !canShift(facts, host.kernel))) return {}
-  return { skeleton }
-}
-const isInside = (path: string, directory: string): boolean =>
-  `${path}/`.startsWith(directory === "/" ? "/" : `${directory}/`)
-
-function realpathOr(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return path
-  }
-}
-
 /** The image, if it is of one: loaded only then. */
 const imageOf = async (world: World, request: Request, put: boolean): Promise<Imaged | undefined> =>
   request.image === undefined ? undefined : (await import("./image.ts")).imageFor(world, request, { put })
-
-/** What `specify` needs besides the chosen values. */
-const surroundings = (world: World, request: Request, host: Host, own: boolean, image: ImageOf | undefined) => ({
-  host,
-  roots: {
-    state: world.roots.state,
-    run: world.roots.run,
-    ...skeletonFor(world, request, host, own),
-    ...(image && { layers: image.layers }),
-  },
-  scope: world.scope(),
-  accounts: image ? keptAccounts(world.roots.state, image.layers) : readAccounts(request.rootfs ?? ""),
-  hostFiles: { ...textOf("resolvConf", "/etc/resolv.conf"), ...textOf("hosts", "/etc/hosts") },
-})
-
-/** An empty root file system is a mistake, mostly a path that was never filled; a missing one is told by `specify`. */
-function refuseEmpty(rootfs: string | undefined): void {
-  if (rootfs === undefined) return
-  let first: unknown
-  try {
-    const directory = opendirSync(rootfs)
-    first = directory.readSync()
-    directory.closeSync()
-  } catch {
-    return
-  }
-  if (first === null)
-    throw new EngineError(
-      "ROOTFS_UNUSABLE",
-      `cannot use the root file system ${rootfs}: it is empty`,
-      "unpack a system into it first",
-    )
-}
-
-function textOf<K extends string>(key: K, path: string): { readonly [name in K]?: string } {
-  try {
-    return { [key]: readFileSync(path, "utf8") } as { readonly [name in K]: string }
-  } catch {
-    return {}
-  }
-}
 
 /**
  * A container that is ready to be carried out, on disk.

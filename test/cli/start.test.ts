@@ -80,6 +80,16 @@ test("a container of run -d starts again in the background; several, and one tha
   expect(machine.traces()).toEqual([])
 }, 20_000)
 
+test("a container of an image starts again as well", () => {
+  machine.must("create", "--network", "none", "--name", "greeting", "hello")
+  const first = machine.run("start", "-a", "greeting")
+  expect(first).toMatchObject({ code: 0, stderr: "" })
+  expect(first.stdout).not.toBe("")
+  expect(machine.run("start", "-a", "greeting").code).toBe(0)
+  machine.must("rm", "greeting")
+  expect(machine.traces()).toEqual([])
+})
+
 test("start -i passes stdin to a container that was made with -i, and only then", () => {
   make("talk", "-i", "cat")
   expect(machine.runWith({ input: "hello\n" }, "start", "-i", "talk").stdout).toBe("hello\n")

@@ -11,10 +11,10 @@ const AS_MADE = { detach: false, "detach-keys": undefined, "sig-proxy": true } a
 
 export const create = command({
   name: "create",
-  usage: "--rootfs DIR [COMMAND [ARG...]]",
+  usage: "IMAGE [COMMAND [ARG...]] | --rootfs DIR [COMMAND [ARG...]]",
   about: "Make a container that waits for its start",
   details: "Takes the options of run, and prints the id. Nothing runs until start; the container is there until rm.",
-  examples: ["--name web --rootfs / sleep 1000", "-it --name shell --rootfs / sh"],
+  examples: ["--name greeting hello", "--name web --rootfs / sleep 1000", "-it --name shell --rootfs / sh"],
   options: CREATE_FLAGS,
   optionsEnd: "first",
   words: [0],
