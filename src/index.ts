@@ -21,6 +21,7 @@ export type {
   ImportOptions,
   Info,
   Inspected,
+  Loaded,
   LogLine,
   LogOptions,
   OpenOptions,

@@ -201,6 +201,18 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Remove networks that no container has an address of",
     page: async () => (await import("./commands/network.ts")).prune,
   },
+  save: {
+    group: "Images",
+    about: "Write images as one archive",
+    also: ["image save"],
+    page: async () => (await import("./commands/save.ts")).save,
+  },
+  load: {
+    group: "Images",
+    about: "Take images out of an archive",
+    also: ["image load"],
+    page: async () => (await import("./commands/load.ts")).load,
+  },
   import: {
     group: "Images",
     about: "Make an image of an archive of files",

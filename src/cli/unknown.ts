@@ -12,7 +12,7 @@ import { quoted } from "./parse.ts"
 /** What Docker has besides, and why it is not here. */
 const LATER: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    "build buildx commit load login logout manifest pull push save search"
+    "build buildx commit login logout manifest pull push search"
       .split(" ")
       .map((name) => [name, "it is not built yet"]),
   ),

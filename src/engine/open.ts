@@ -56,6 +56,10 @@ export function open(options: OpenOptions): Engine {
     pruneNetworks: async () => (await import("./networks.ts")).pruneNetworks(world),
     prune: async (...given) => (await import("./prune.ts")).prune(world, ...given),
     doctor: async (...given) => (await import("./doctor.ts")).doctor(world, ...given),
+    async *saveImages(images) {
+      yield* (await import("./save.ts")).save(world, images)
+    },
+    loadImages: async (archive) => (await import("./load.ts")).load(world, archive),
     importImage: async (...given) => (await import("./import.ts")).importImage(world, ...given),
     images: async () => (await import("./images.ts")).images(world),
     inspectImage: async (image) => (await import("./inspect-image.ts")).inspectImage(world, image),

@@ -80,6 +80,10 @@ export interface Engine {
   doctor(options?: { readonly fix?: boolean }): Promise<Diagnosis>
   /** An image of one layer. @returns its id, `sha256:…`. */
   importImage(archive: AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<string>
+  /** Images as one archive that is an OCI layout and a Docker archive. */
+  saveImages(images: readonly string[]): AsyncIterable<Uint8Array>
+  /** Images out of such an archive, or of either form. */
+  loadImages(archive: AsyncIterable<Uint8Array>): Promise<readonly Loaded[]>
   /** Every image under each of its names, the newest first. */
   images(): Promise<readonly ImageSummary[]>
   /** Docker's document of an image. @throws {EngineError} `IMAGE_NOT_FOUND`, `AMBIGUOUS_ID` */
@@ -198,6 +202,12 @@ export interface NetworkSummary {
 }
 /** Docker's document of a network. */
 export type NetworkInspected = { readonly Name: string; readonly Id: string } & Readonly<Record<string, unknown>>
+export interface Loaded {
+  readonly id: string
+  /** As people write it; absent: it has none. */
+  readonly name?: string
+}
+
 export interface ImportOptions {
   readonly name?: string
   /** Lines of a Dockerfile: CMD, ENTRYPOINT, ENV, LABEL, EXPOSE, VOLUME, USER, WORKDIR, STOPSIGNAL. */

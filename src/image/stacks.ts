@@ -18,6 +18,7 @@ import { readImageConfig } from "../model/image-guards.ts"
 import {
   CREATED,
   changeIndex,
+  digestOf,
   hexOf,
   ID,
   type ImageStore,
@@ -62,33 +63,54 @@ export interface Placed {
   readonly size: number
 }
 
-/**
- * Makes an image of a configuration and layers that are in place, and gives it a name.
- * @param name canonical; absent: it has none.
- * @returns its entry in the index.
- * @throws {EngineError} `INVALID_IMAGE`; `STATE_UNUSABLE` if a layer went away meanwhile.
- */
-export async function putImage(
+/** A manifest and its configuration, as bytes: their digests are names, so they are kept as they came. */
+export interface Documents {
+  readonly manifest: Uint8Array
+  readonly manifestType: string
+  readonly config: Uint8Array
+  readonly configType: string
+}
+
+/** A configuration with layers, as the documents that we write. */
+export function documentsOf(config: Uint8Array, layers: readonly Placed[]): Documents {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest: digestOf(config), size: config.length },
+    layers: layers.map(({ blob }) => blob),
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(manifest))
+  return { manifest: bytes, manifestType: OCI_MANIFEST, config, configType: OCI_CONFIG }
+}
+
+/** Makes an image of a configuration and layers that are in place. @throws {EngineError} as `putDocuments`. */
+export const putImage = (
   store: ImageStore,
   configuration: ImageConfig,
   layers: readonly Placed[],
   name?: string,
+): Promise<Descriptor> =>
+  putDocuments(store, documentsOf(new TextEncoder().encode(JSON.stringify(configuration)), layers), layers, name)
+
+/**
+ * Makes an image of its documents and layers that are in place, and gives it a name.
+ * @param name canonical; absent: it has none.
+ * @returns its entry in the index.
+ * @throws {EngineError} `INVALID_IMAGE`; `STATE_UNUSABLE` if a layer went away meanwhile.
+ */
+export async function putDocuments(
+  store: ImageStore,
+  documents: Documents,
+  layers: readonly Placed[],
+  name?: string,
 ): Promise<Descriptor> {
+  const configuration = readImageConfig(documents.config, layers.length)
   const { architecture, os, variant, created } = configuration
-  const text = JSON.stringify(configuration)
-  // What we write, everybody must be able to read.
-  readImageConfig(new TextEncoder().encode(text), layers.length)
-  const config = putBlob(store, OCI_CONFIG, text)
-  const documents = {
-    config: text,
-    manifest: JSON.stringify({
-      schemaVersion: 2,
-      mediaType: OCI_MANIFEST,
-      config,
-      layers: layers.map(({ blob }) => blob),
-    }),
-  }
-  const manifest = putBlob(store, OCI_MANIFEST, documents.manifest)
+  const put = () => ({
+    config: putBlob(store, documents.configType, documents.config),
+    manifest: putBlob(store, documents.manifestType, documents.manifest),
+  })
+  const { config, manifest } = put()
   const entry: Descriptor = {
     ...manifest,
     annotations: { [ID]: config.digest, ...(created && { [CREATED]: created }) },
@@ -116,8 +138,7 @@ export async function putImage(
         "try again",
       )
     // Both may have been an image's that was removed while we wrote.
-    putBlob(store, config.mediaType, documents.config)
-    putBlob(store, OCI_MANIFEST, documents.manifest)
+    put()
     writeWhole(stackPath(store, manifest.digest), JSON.stringify(stack))
     return withName(entries, entry, name)
   })

@@ -72,7 +72,7 @@ export async function play(argv: readonly string[], world: World = {}): Promise<
       return answer === undefined ? Promise.resolve() : answer(...args)
     }
   const verbs =
-    "become run becomeExec exec explain explainContainer ps stop rm logs inspect importImage images inspectImage history tag rmi pruneImages info".split(
+    "become run becomeExec exec explain explainContainer ps stop rm logs inspect saveImages loadImages importImage images inspectImage history tag rmi pruneImages info".split(
       " ",
     ) as (keyof Engine)[]
   const engine = Object.fromEntries(verbs.map((name) => [name, verb(name)])) as unknown as Engine
