@@ -119,11 +119,15 @@ static void reap(void) {
 
 static void watch(void) {
   bool rested = false;
+  uint64_t timeout = run->plan->frame[HEADER_TIMEOUT_MS].n;
+  int64_t end = timeout == NONE64 ? INT64_MAX : now_ms() + (int64_t)timeout;
   for (reap(); !container.ended;) {
     enum { CHILDREN, LISTENER, IN, OUT, ERR, FIXED };
     struct pollfd polled[FIXED + CLIENTS];
     bool full = false;
     int64_t wait = container.hung ? HUNG_MS : -1, now = now_ms();
+    if (now >= end) k_pidfd_send_signal(run->pidfd, SIGKILL), end = INT64_MAX;
+    if (end < INT64_MAX && (wait < 0 || end - now < wait)) wait = end - now < INT_MAX ? end - now : INT_MAX;
     for (int i = 0; i < CLIENTS; i++) {
       struct client *client = &clients[i];
       if (client->fd >= 0 && !client->is_front && behind(client) && now - client->since >= CUT_MS) cut_off(client);
@@ -140,7 +144,8 @@ static void watch(void) {
     polled[IN] = (struct pollfd){ .fd = stdin_waits() && !container.hung ? container.in : -1, .events = POLLOUT };
     for (int n = 0; n < 2; n++) polled[OUT + n] = (struct pollfd){ .fd = full || container.hung ? -1 : container.out[n], .events = POLLIN };
     bool idle = !full && !container.hung && !stdin_waits();
-    int events = poll(polled, FIXED + CLIENTS, idle && !rested ? REST_MS : (int)wait);
+    if (idle && !rested && (wait < 0 || wait > REST_MS)) wait = REST_MS;
+    int events = poll(polled, FIXED + CLIENTS, (int)wait);
     if (events < 0) continue;
     if (events == 0 && idle) rest_clients(), log_rest();
     rested = events == 0 && idle;

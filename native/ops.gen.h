@@ -2,9 +2,9 @@
 #ifndef OPS_GEN_H
 #define OPS_GEN_H
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define LAST_OP 170
-#define MOST_ARGS 19
+#define MOST_ARGS 20
 
 enum phase { PHASE_HOST, PHASE_CLONE, PHASE_PARENT, PHASE_CHILD, PHASE_OUTSIDE, PHASE_INSIDE, PHASE_GATE, PHASE_START, PHASE_STARTED, PHASE_EXIT, PHASE_END, PHASE_UNDO };
 
@@ -158,7 +158,7 @@ static const struct { const char *name, *args; } OPS[LAST_OP + 1] = {
   [OP_EXEC] = { "exec", "xxx" },
   [OP_FILL] = { "fill", "ft" },
 };
-#define FRAME_ARGS "nnnnnTTTnnTbTxNNnnT"
+#define FRAME_ARGS "nnnnnTTTnnTbTxNNnnTN"
 
 /* Where an argument stands: step->arg[A_MKDIR_PATH]. */
 enum argument {
@@ -336,6 +336,7 @@ enum argument {
   HEADER_ROWS = 16,
   HEADER_COLUMNS = 17,
   HEADER_MONITORS = 18,
+  HEADER_TIMEOUT_MS = 19,
 };
 
 #endif

@@ -84,6 +84,7 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
       remove: options.rm || undefined,
       stopSignal: options["stop-signal"],
       stopTimeoutSeconds: options["stop-timeout"],
+      timeoutSeconds: options.timeout || undefined,
       cgroupParent: options["cgroup-parent"] || undefined,
       addHosts: filled(options["add-host"]),
       dns: filled(options.dns),

@@ -71,6 +71,8 @@ export const RUN_FLAGS = {
   "stop-signal": parsed("SIGNAL", signal)({ blank: true, about: "Signal that asks it to end (default TERM)" }),
   "stop-timeout": seconds({ min: -1, about: "How long stop waits before KILL (default 10; -1: for ever)" }),
 
+  timeout: seconds({ min: 0, about: "Kill it when it has run so long (default 0: never)" }),
+
   // What it sees.
   device: list({ value: "HOST[:PATH[:ACCESS]]", each: device, about: "Give it a device of the host" }),
   mount: list({

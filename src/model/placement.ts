@@ -32,6 +32,8 @@ export interface Placement {
   /** Bits of STDIO in stdio.ts. */
   readonly stdio: number
   readonly detachKeys: readonly number[]
+  /** It is killed when it has run so long: `--timeout`. */
+  readonly timeoutMs?: number
   /** Written to stdout once a detached container runs. */
   readonly announce?: string
   readonly gate: boolean

@@ -70,6 +70,8 @@ export interface Request {
   /** A number or a name, with or without SIG. */
   readonly stopSignal?: string
   readonly stopTimeoutSeconds?: number
+  /** It is killed when it has run so long; absent or 0: never. */
+  readonly timeoutSeconds?: number
   readonly log?: { readonly driver: "json-file" | "none"; readonly maxBytes?: number; readonly maxFiles?: number }
   readonly cgroupParent?: string
   readonly addHosts?: readonly { readonly name: string; readonly address: string }[]

@@ -239,6 +239,7 @@ export function execPlan(
       status: undefined,
       log: undefined,
       control: undefined,
+      timeoutMs: undefined,
     },
     steps,
     warnings: program.warnings,
@@ -400,5 +401,6 @@ function frameOf(
     rows: given.terminal?.rows ?? 0,
     columns: given.terminal?.columns ?? 0,
     monitors: given.monitors,
+    timeoutMs: placement.timeoutMs,
   }
 }

@@ -257,10 +257,12 @@ export const HEADER = {
    * fails: where its maker is. Moving there later would cost an RCU grace period, 8 ms.
    */
   monitors: "text?",
+  /** The monitor kills process 1 when it has run so long, in milliseconds. */
+  timeoutMs: "number?",
 } as const satisfies Record<string, Kind>
 
 /** Goes up whenever a row above changes. The executor refuses any other. */
-export const WIRE_VERSION = 1
+export const WIRE_VERSION = 2
 
 /** Errno names that plans mention in `ok`. The numbers are those of x86_64 and aarch64, which agree. */
 export const ERRNO = {

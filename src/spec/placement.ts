@@ -149,6 +149,7 @@ export function placement(request: Request, host: Host, chosen: Chosen, roots: R
     log: log(request, directory),
     stdio: stdio(request),
     detachKeys: detachKeys(request.detachKeys ?? ""),
+    ...(request.timeoutSeconds && { timeoutMs: request.timeoutSeconds * 1000 }),
     ...(request.detached && { announce: `${id}\n` }),
     gate: false,
     ownFiles: [],

@@ -105,6 +105,7 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   detachKeys: text,
   signalProxy: flag,
   annotations: textMap,
+  timeoutSeconds: whole(0, 2 ** 32),
   oomScoreAdj: whole(-1000, 1000),
 }
 const REQUEST = record(FIELDS, ["args"])

@@ -122,3 +122,21 @@ test("rename: the old name is free, a taken one is refused, the host name stays,
   machine.must("rm", "-f", "new", "other", "old", "brief")
   expect(machine.traces()).toEqual([])
 }, 30_000)
+
+test("--timeout kills what has run so long, in the foreground and in the background; what ends before is left alone", () => {
+  const began = performance.now()
+  expect(machine.inside("--timeout", "1", "sh", "-c", "trap '' TERM; echo up; sleep 1000")).toEqual({
+    code: 137,
+    stdout: "up\n",
+    stderr: "",
+  })
+  expect(performance.now() - began).toBeGreaterThan(1000)
+  expect(machine.inside("--timeout", "60", "sh", "-c", "exit 3").code).toBe(3)
+  detached("short", "sleep 1000", "--timeout", "1")
+  expect(machine.must("wait", "short")).toBe("137\n")
+  // A start begins anew.
+  machine.must("start", "short")
+  expect(machine.must("wait", "short")).toBe("137\n")
+  machine.must("rm", "short")
+  expect(machine.traces()).toEqual([])
+}, 20_000)
