@@ -28,6 +28,7 @@ export const ANSWERS = {
   AMBIGUOUS_ID: { exit: 1, http: 409, about: "several containers' ids begin with these digits" },
   NETWORK_NOT_FOUND: { exit: 1, http: 404, about: "no network has this name" },
   NETWORK_IN_USE: { exit: 1, http: 409, about: "a container has an address of the network" },
+  PORT_NOT_PUBLISHED: { exit: 1, http: 404, about: "the container has not published this port" },
   PORT_TAKEN: { exit: 125, http: 409, about: "somebody has this port of the host already" },
   NAME_TAKEN: { exit: 125, http: 409, about: "another container has this name" },
   WRONG_STATE: { exit: 1, http: 409, about: "the container is not in a state that allows this" },

@@ -174,6 +174,12 @@ export const COMMANDS: Readonly<Record<string, Row>> = {
     about: "Remove volumes that no container has",
     page: async () => (await import("./commands/volume.ts")).prune,
   },
+  port: {
+    group: "Networks",
+    about: "Print where the ports of a container are reached",
+    also: ["container port"],
+    page: async () => (await import("./commands/port.ts")).port,
+  },
   "network create": {
     group: "Networks",
     about: "Make a network",

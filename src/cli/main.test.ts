@@ -38,11 +38,11 @@ describe("the door", () => {
     stderr: "minicontainer: cannot run pull: it is not built yet\n  hint: all commands: minicontainer help\n",
   })
   const below =
-    "after container there are run, create, start, restart, attach, rename, exec, ls, list, ps, logs, inspect, cp, diff, export, stop, kill, wait, pause, unpause, rm, remove, prune"
+    "after container there are run, create, start, restart, attach, rename, exec, ls, list, ps, logs, inspect, cp, diff, export, stop, kill, wait, pause, unpause, rm, remove, prune, port"
   for (const [line, cause, hint] of [
     ["container", "container: there is no such command", below],
     ["container rnu", "container rnu: there is no such command", "did you mean run?"],
-    ["container port x", "container port: it is not built yet", below],
+    ["container stats x", "container stats: it is not built yet", below],
   ] as const)
     check(line, { status: 125, stderr: `minicontainer: cannot run ${cause}\n  hint: ${hint}\n` })
   check("--rot /x ps", {

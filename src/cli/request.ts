@@ -75,6 +75,7 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
       uts: options.uts,
       cgroupns: options.cgroupns,
       network: options.network,
+      ip: options.ip,
       networkAliases: filled(options["network-alias"]),
       publish: filled(options.publish.flat()),
       devices: filled(options.device),

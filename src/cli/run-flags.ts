@@ -150,6 +150,7 @@ export const RUN_FLAGS = {
     also: ["net"],
     about: "bridge: an address, and the way out; none: only lo; host: the host's (default none, with -p bridge)",
   }),
+  ip: parsed("ADDRESS", ipAddress)({ blank: true, about: "Its IPv4 address, of its network's" }),
   "network-alias": list({
     value: "NAME",
     also: ["net-alias"],
@@ -192,7 +193,6 @@ export const RUN_FLAGS = {
   "health-timeout": text({ refuse: HEALTH, about: "Time for one check" }),
   "io-maxbandwidth": text({ refuse: WINDOWS, about: "I/O bandwidth" }),
   "io-maxiops": text({ refuse: WINDOWS, about: "I/O operations" }),
-  ip: text({ refuse: NETWORK, about: "IPv4 address" }),
   ip6: text({ refuse: NETWORK, about: "IPv6 address" }),
   isolation: text({ refuse: WINDOWS, harmless: ["", "default"], about: "Isolation technology" }),
   "kernel-memory": text({ refuse: GONE, about: "Kernel memory" }),

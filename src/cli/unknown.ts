@@ -17,7 +17,7 @@ const LATER: Readonly<Record<string, string>> = {
       .map((name) => [name, "it is not built yet"]),
   ),
   ...Object.fromEntries(
-    "cp events pause port stats top unpause update".split(" ").map((name) => [name, "it is not built yet"]),
+    "cp events pause stats top unpause update".split(" ").map((name) => [name, "it is not built yet"]),
   ),
   compose: "what several containers are together is not built yet",
   connect: "a container is on one network, from its beginning",

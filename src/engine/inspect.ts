@@ -71,7 +71,7 @@ export function document({ record, status, state }: Seen, config: Config, paused
     },
     Mounts: mountsOf(request),
     Config: configOf(record, config),
-    NetworkSettings: networkSettings(record),
+    NetworkSettings: networkSettings(record, state === "running"),
   }
 }
 
@@ -281,9 +281,9 @@ function portsOf(ports: readonly PublishedPort[]): Readonly<Record<string, unkno
   return Object.fromEntries(all)
 }
 
-/** A container has a loopback interface of its own, or all that the host has, or an address of a network. */
-function networkSettings(record: Container): Readonly<Record<string, unknown>> {
-  const attachment = record.placement?.network
+/** A container has a loopback interface of its own, or all that the host has, or an address of a network, while it runs. */
+function networkSettings(record: Container, runs: boolean): Readonly<Record<string, unknown>> {
+  const attachment = runs ? record.placement?.network : undefined
   const own = {
     IPAddress: attachment?.address ?? "",
     IPPrefixLen: attachment ? Number(attachment.subnet.split("/")[1]) : 0,

@@ -18,6 +18,7 @@ import { DEFAULT_NETWORK, networkOf, type Request } from "../model/request.ts"
 import { findRecord } from "../record/containers.ts"
 import {
   claimAddress,
+  claimThisAddress,
   firstAddress,
   listNetworks,
   NETWORK_NAME,
@@ -49,7 +50,10 @@ export interface Attached {
 export async function attach(world: World, request: Request, id: string): Promise<Attached> {
   const network = find(world, networkOf(request))
   const ports = request.publish ? choosePorts(world, request.publish, id) : []
-  const { address, link } = await claimAddress(world.store(), network, id)
+  const { address, link } =
+    request.ip === undefined
+      ? await claimAddress(world.store(), network, id)
+      : await claimThisAddress(world.store(), network, id, request.ip)
   return { attachment: attachment(world, ports, network, id, address), lease: link }
 }
 
@@ -58,7 +62,7 @@ export function wouldAttach(world: World, request: Request): Attachment {
   const name = networkOf(request)
   const network = named({ root: world.roots.state }, name) ?? (name === DEFAULT_NETWORK ? drafted(world) : undefined)
   if (!network) throw notFound(name)
-  return attachment(world, request.publish ?? [], network, "ID", firstAddress(network, ""))
+  return attachment(world, request.publish ?? [], network, "ID", request.ip ?? firstAddress(network, ""))
 }
 
 const named = (store: Pick<Store, "root">, name: string): Network | undefined =>

@@ -57,6 +57,8 @@ export interface Request {
   readonly cgroupns?: "host" | "private"
   /** `none`: only a loopback; `host`: the host's; else a network's name. Absent: see `networkOf`. */
   readonly network?: string
+  /** Its IPv4 address. Absent: a free one of its network. */
+  readonly ip?: string
   /** More names by which the containers of its network find it. */
   readonly networkAliases?: readonly string[]
   /** Ports of the host that lead to the container's. */

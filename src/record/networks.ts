@@ -200,6 +200,29 @@ export const goneNetworks = (
 /** Only files of ours lie below. */
 export const wipe = (directory: string): void => rmSync(directory, { recursive: true, force: true })
 
+/**
+ * One address, for whoever asks for it by number.
+ * @throws {EngineError} `INVALID_VALUE` if it is none of the network's, or somebody has it.
+ */
+export async function claimThisAddress(
+  store: Store,
+  network: Network,
+  id: string,
+  address: string,
+): Promise<{ readonly address: string; readonly link: string }> {
+  const refuse = (cause: string) =>
+    new EngineError("INVALID_VALUE", `cannot use the address ${address} of the network ${network.name}: ${cause}`)
+  const subnet = subnetOf(network.subnet)!
+  const number = addressNumber(address)
+  if (number === undefined || number <= subnet.base || number >= subnet.base + sizeOf(subnet) - 1)
+    throw refuse(`it is none of ${network.subnet}`)
+  if (address === network.gateway) throw refuse("the bridge has it")
+  const link = `${directoryOf(store, network.name)}/leases/${address}`
+  const owner = await claimLink(store, link, id)
+  if (owner !== undefined) throw refuse(`container ${owner.slice(0, 12)} has it`)
+  return { address, link }
+}
+
 /** All addresses that a container has, by looking at every lease. */
 export const addressLeases = (store: Pick<Store, "root">, id: string): readonly string[] =>
   names(store).flatMap((name) => {

@@ -55,15 +55,18 @@ export const isIPv6 = (text: string): boolean => {
 }
 const isLoopback = (address: string): boolean => address.startsWith("127.") || /^(0*:)*:?0*1$/.test(address)
 
-/** `address`: the container's own on its network, if it has one. */
 interface Names {
   readonly hostname: string
   readonly domainname?: string
+  /** The container's own on its network, if it has one. */
   readonly address?: string | undefined
+  /** The host, as its network reaches it: what `host-gateway` stands for. */
+  readonly gateway?: string | undefined
 }
 
 function hosts(request: Request, files: HostFiles, names: Names, ipv6: boolean): string {
-  const added = (request.addHosts ?? []).map(({ name, address }) => {
+  const added = (request.addHosts ?? []).map(({ name, address: given }) => {
+    const address = given === "host-gateway" ? (names.gateway ?? given) : given
     const refuse = (cause: string, hint?: string) =>
       new EngineError("INVALID_VALUE", `cannot add the host ${name}: ${cause}`, hint)
     if (!/^[^\s#]{1,253}$/.test(name)) throw refuse("it is not a host name")

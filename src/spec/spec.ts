@@ -134,7 +134,12 @@ export function specify(request: Request, facts: SpecFacts): Specified {
       ownFiles: OWN_FILES.map((file) => `${place.directory}/${file}`),
       ...(volumes.length > 0 && { volumes }),
     },
-    files: ownFiles(request, facts.hostFiles, { ...names, address: place.network?.address }, host.ipv6),
+    files: ownFiles(
+      request,
+      facts.hostFiles,
+      { ...names, address: place.network?.address, gateway: place.network?.gateway },
+      host.ipv6,
+    ),
     warnings: [...user.warnings, ...capabilities.warnings, ...limits.warnings],
   }
 }

@@ -73,6 +73,7 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   uts: word("host"),
   cgroupns: word("host", "private"),
   network: text,
+  ip: text,
   networkAliases: texts,
   publish: list(
     record(

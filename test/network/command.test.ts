@@ -131,3 +131,54 @@ test("a range of addresses that the host has a route to is left alone", () => {
   host.place.in("host", "ip", "route", "add", "10.88.7.0/24", "dev", "uplink")
   expect(host.run("ip", "-o", "-4", "address", "show", "eth0").stdout).toContain("inet 10.89.")
 })
+
+test("an address can be asked for by number; host-gateway is the host; port says where ports are reached", () => {
+  using host = newHost()
+  const { machine } = host
+  const args = ["--network", "bridge", "--ip", "10.88.9.9", "--rootfs", machine.rootfs]
+  machine.must(
+    "run",
+    "-d",
+    "--name",
+    "web",
+    "-p",
+    "8080:80",
+    "-p",
+    "8081:80",
+    "-p",
+    "53:53/udp",
+    ...args,
+    "sleep",
+    "100",
+  )
+  const other = machine.run("run", "--rm", ...args, "true")
+  expect([other.code, other.stderr]).toEqual([
+    125,
+    expect.stringMatching(/cannot use the address 10\.88\.9\.9 of the network bridge: container [0-9a-f]{12} has it/),
+  ])
+  const none = machine.run(
+    "run",
+    "--rm",
+    "--network",
+    "bridge",
+    "--ip",
+    "10.99.0.1",
+    "--rootfs",
+    machine.rootfs,
+    "true",
+  )
+  expect(none.stderr).toContain("it is none of 10.88.0.0/16")
+  expect(host.leases()).toEqual(["10.88.9.9"])
+  expect(host.run("--add-host", "beyond:host-gateway", "grep", "beyond", "/etc/hosts").stdout).toBe(
+    "10.88.0.1\tbeyond\n",
+  )
+  expect(machine.must("port", "web")).toBe("80/tcp -> 0.0.0.0:8080\n80/tcp -> 0.0.0.0:8081\n53/udp -> 0.0.0.0:53\n")
+  expect(machine.must("port", "web", "80")).toBe("0.0.0.0:8080\n0.0.0.0:8081\n")
+  expect(machine.run("port", "web", "81").stderr).toContain("cannot say where 81/tcp of container web is reached")
+  machine.must("stop", "-t", "0", "web")
+  expect(machine.must("port", "web")).toBe("")
+  // It has its address again, and its ports.
+  machine.must("start", "web")
+  expect(machine.must("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "web")).toBe("10.88.9.9\n")
+  expect(machine.must("port", "web", "53/udp")).toBe("0.0.0.0:53\n")
+})

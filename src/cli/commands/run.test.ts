@@ -189,6 +189,7 @@ check("--network default -p 80 -p 127.0.0.1:53:5353/UDP -p 8000-8001:80-81 -p 0.
     { protocol: "tcp", hostPort: 0, containerPort: 7 },
   ],
 })
+check("--add-host a:host-gateway", { addHosts: [{ name: "a", address: "host-gateway" }] })
 check("--add-host a:1.2.3.4 --add-host b=::1 --add-host 'c:[fe80::1]'", {
   addHosts: [
     { name: "a", address: "1.2.3.4" },
@@ -352,10 +353,6 @@ runFails(
   "write KEY=VALUE or KEY on each line",
 )
 runFails("-e =x", "cannot use --env =x: it has no name before the =")
-runFails(
-  "--add-host a:host-gateway",
-  "cannot use --add-host a:host-gateway: host-gateway needs a network, and networks are not built yet",
-)
 runFails("--add-host a:1.2.3.400", "cannot use --add-host a:1.2.3.400: not an IP address")
 runFails("--dns nine", "cannot use --dns nine: not an IP address")
 runFails("--network /web", "cannot use --network /web: it is no name of a network", "none, host, bridge")

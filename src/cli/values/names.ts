@@ -16,15 +16,12 @@ export function hostName(text: string): string {
   throw new BadValue("a host name is at most 64 letters, digits, dots and dashes")
 }
 
-/** `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets. */
+/** `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets. `host-gateway` is the host, as seen from the network. */
 export function addHost(text: string): { readonly name: string; readonly address: string } {
   const [, name, written] = /^([^=:\s]+)[=:](.+)$/.exec(text) ?? []
   if (name === undefined) throw new BadValue("not of the form NAME:ADDRESS", "for example db:10.0.0.5")
   const address = written!.replace(/^\[(.*)\]$/, "$1")
-  if (address === "host-gateway") {
-    throw new BadValue("host-gateway needs a network, and networks are not built yet", undefined, "UNSUPPORTED")
-  }
-  return { name, address: ipAddress(address) }
+  return { name, address: address === "host-gateway" ? address : ipAddress(address) }
 }
 
 /** IPv4 or IPv6, as it was written. */
