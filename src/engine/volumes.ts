@@ -58,6 +58,8 @@ export function nameVolumes(world: World, request: Request, { keep = true } = {}
   return { ...request, mounts: [...named, ...last.values()] }
 }
 const NAME_BYTES = 32
+/** Stands for the digits that are chosen when it is made. */
+const PREVIEW_NAME = "ID"
 
 function fromOf(text: string): readonly [reference: string, mode: string] {
   const at = text.indexOf(":")
@@ -120,7 +122,7 @@ export function previewVolumes(world: World, given: Request, id: string): Reques
             source:
               mount.name && !mount.anonymous
                 ? `${state}/volumes/${mount.name}/_data`
-                : `${state}/containers/${id}/volumes/VOLUME/_data`,
+                : `${state}/containers/${id}/volumes/${PREVIEW_NAME}/_data`,
           }
         : mount,
     ),

@@ -19,7 +19,7 @@ export function everything(machine: Machine): Request {
       `[ "$(id -u) $(id -G)" = "1000 1000 2000" ] && [ -t 0 ] && [ "$(pwd)" = /made ] && [ "$(hostname)" = box ] &&
       [ -f /one/file ] && ! touch /v/x 2>/dev/null && touch /t/x && [ -c /dev/a/b ] && [ -c /opt/null ] && [ -w /opt/null ] &&
       ! touch /x 2>/dev/null && [ "$(ulimit -c)" = 0 ] && [ "$(cat /proc/self/oom_score_adj)" = 500 ] && [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] &&
-      [ "$LAST" = word ] && grep -q "10.1.2.3.*friend" /etc/hosts`,
+      [ "$LAST" = word ] && grep -q "^user:" /etc/passwd && grep -q "10.1.2.3.*friend" /etc/hosts`,
     ],
     env: ["LAST=word"],
     name: "faulty",
@@ -46,6 +46,7 @@ export function everything(machine: Machine): Request {
     mounts: [
       { kind: "bind", source: volume, target: "/v", readOnly: true },
       { kind: "bind", source: join(volume, "file"), target: "/one/file", propagation: "rslave" },
+      { kind: "volume", target: "/etc" },
       { kind: "tmpfs", target: "/t", sizeBytes: 1 << 20, mode: 0o1777 },
     ],
     devices: [

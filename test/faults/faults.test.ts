@@ -85,7 +85,7 @@ const running = await run(world, {
 })
 const { plan: joining } = await prepareExec(world, running.id, program)
 describe("one more program in it", () => {
-  afterAll(() => rm(world, running.id, { force: true }))
+  afterAll(() => rm(world, running.id, { force: true, volumes: true }))
   test("the plan itself runs", async () => {
     const { exited } = await exec(world, running.id, program)
     expect(await exited).toBe(0)

@@ -168,7 +168,7 @@ describe("the monitor, in front of the undo", () => {
       expect(await killed({ ...request, remove: false }, heldInUndo(index), "monitor")).toBe("137")
       const { containers } = await ps(world, { all: true })
       expect(containers).toMatchObject([{ name: "faulty", status: "exited", exitCode: 0 }])
-      await rm(world, "faulty")
+      await rm(world, "faulty", { volumes: true })
       expect(hostState(machine)).toEqual(before)
     }, 20_000)
   }
