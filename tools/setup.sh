@@ -14,7 +14,7 @@ packages() {
   case $1 in
     build) echo make gcc libc6-dev musl-tools linux-libc-dev ;;
     # skopeo, umoci: other hands on our image store. busybox: a whole system in one static file. seccomp: a second opinion on our filters. clang: the fuzzer.
-    test) echo busybox-static libseccomp-dev clang libclang-rt-dev libarchive-tools python3 zstd attr tmux util-linux procps iproute2 nftables skopeo umoci zsh fish ;;
+    test) echo busybox-static libseccomp-dev clang libclang-rt-dev libarchive-tools python3 zstd attr tmux util-linux procps iproute2 nftables skopeo umoci docker-registry apache2-utils openssl zsh fish ;;
     bench) echo runc crun util-linux ;;
     *) echo "tools/setup.sh: no group '$1': build, test, bench" >&2; exit 2 ;;
   esac
