@@ -13,7 +13,7 @@ import { createGunzip, createZstdDecompress } from "node:zlib"
 import { EngineError } from "../base/errors.ts"
 import { TarError } from "../formats/tar/entry.ts"
 import { TarReader } from "../formats/tar/read.ts"
-import { type ImageStore, imagesDirectory } from "./layout.ts"
+import { type ImageStore, imagesDirectory, writerMark } from "./layout.ts"
 
 /** Members of an archive: an image of 500 layers has a thousand. */
 const MOST_MEMBERS = 100_000
@@ -37,7 +37,7 @@ export async function openArchive(
   store: Pick<ImageStore, "root">,
   source: AsyncIterable<Uint8Array>,
 ): Promise<Archive> {
-  const directory = `${imagesDirectory(store)}/.load-${process.pid}-${crypto.randomUUID()}`
+  const directory = `${imagesDirectory(store)}/.load-${writerMark()}-${crypto.randomUUID()}`
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const members = new Map<string, string>()
   const links = new Map<string, string>()

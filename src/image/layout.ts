@@ -165,11 +165,15 @@ export function readBlob(store: Pick<ImageStore, "root">, digest: string): Buffe
   return bytes
 }
 
+/** Who writes: the pid and its start time, field 22 of proc(5)'s stat, so that a later process with the same pid is another. */
+export const writerMark = (): string =>
+  `${process.pid}-${readFileSync("/proc/self/stat", "latin1").split(") ").at(-1)!.split(" ")[19]}`
+
 let written = 0
 /** Where a blob is written whose digest is not known yet. */
 export function draftBlob(store: Pick<ImageStore, "root">): string {
   makeLayout(store)
-  return `${imagesDirectory(store)}/blobs/.new-${process.pid}-${written++}`
+  return `${imagesDirectory(store)}/blobs/.new-${writerMark()}-${written++}`
 }
 /** Whoever reads sees the old bytes or the new ones; after a crash of the machine, too. */
 export function writeWhole(path: string, bytes: string | Uint8Array): void {

@@ -124,3 +124,29 @@ test("an archive that lies is refused with a sentence, and leaves nothing", () =
     expect(everything()).toEqual(before)
   }
 })
+
+test("what a killed process was writing is found by doctor, and taken away; what a living one writes is not", () => {
+  const start = readFileSync("/proc/self/stat", "latin1").split(") ").at(-1)!.split(" ")[19]
+  const left = (mark: string): readonly string[] => [
+    `images/.load-${mark}-a`,
+    `images/blobs/.new-${mark}-0`,
+    `layers/.new-${mark}-b`,
+  ]
+  for (const path of [...left("4194300-1"), ...left(`${process.pid}-${start}`)]) {
+    if (path.includes("blobs")) writeFileSync(join(root, path), "half")
+    else {
+      mkdirSync(join(root, path))
+      writeFileSync(join(root, path, "0"), "half")
+    }
+  }
+  const told = machine.run("doctor").stdout
+  for (const path of left("4194300-1")) expect(told).toContain(path)
+  expect(told).not.toContain(`-${process.pid}-${start}`)
+  machine.run("doctor", "--fix")
+  expect(left("4194300-1").filter((path) => existsSync(join(root, path)))).toEqual([])
+  for (const path of left(`${process.pid}-${start}`)) {
+    expect(existsSync(join(root, path))).toBe(true)
+    rmSync(join(root, path), { recursive: true })
+  }
+  expect(must("run", "--rm", "hello")).toContain("Hello")
+})

@@ -14,7 +14,8 @@
 import { containers } from "./containers.ts"
 import { files } from "./files.ts"
 import { groups } from "./groups.ts"
+import { images } from "./images.ts"
 import type { Class } from "./types.ts"
 
 /** In the order in which they are looked for and fixed: what leads to other things goes first. */
-export const LEFTOVERS: Readonly<Record<string, Class>> = { ...containers, ...groups, ...files }
+export const LEFTOVERS: Readonly<Record<string, Class>> = { ...containers, ...groups, ...files, ...images }
