@@ -26,7 +26,7 @@
 #include "ops.h"
 
 enum { FOLLOW = 1, CONTENT = 2, XATTRS = 4, ONE_SYSTEM = 8, XATTRS_FIRST = 16 };
-enum { MOST_VALUE = 65536, ENTRIES = 2048 };
+enum { MOST_VALUE = 65536, ENTRIES = 1024 };
 
 static char path[PATH_MAX];              /* of what is looked at, relative to what was asked for; "": that itself */
 static int fds = -1;                     /* our own /proc/self/fd, whatever mount namespace we are in now */
@@ -121,9 +121,11 @@ static void attributes(int fd, int directory, const char *name) {
 
 static void walk(int fd, uint64_t depth);
 
-static void look(int at, int directory, const char *name, uint64_t depth) {
+/* `*held` is closed before its directory is gone into, and -1 then: a tree may be 2,000 levels deep, and each shall hold one fd. */
+static void look(int *held, int directory, const char *name, uint64_t depth) {
+  static char target[PATH_MAX];
   struct stat is;
-  char target[PATH_MAX];
+  int at = *held;
   if (fstat(at, &is) < 0) { failed(errno); return; }
   bool isDirectory = S_ISDIR(is.st_mode), isFile = S_ISREG(is.st_mode);
   if (!isDirectory && is.st_nlink > 1) {
@@ -150,7 +152,10 @@ static void look(int at, int directory, const char *name, uint64_t depth) {
   if ((flags & XATTRS) && first) attributes(fd, directory, name);
   if (isFile && (flags & CONTENT)) content(fd, (uint64_t)is.st_size);
   if ((flags & XATTRS) && !first) attributes(fd, directory, name);
-  if (isDirectory && depth > 0 && (!(flags & ONE_SYSTEM) || is.st_dev == device)) walk(fd, depth);
+  if (isDirectory && depth > 0 && (!(flags & ONE_SYSTEM) || is.st_dev == device)) {
+    close(at), *held = -1;
+    walk(fd, depth);
+  }
   if (fd >= 0) close(fd);
 }
 
@@ -166,8 +171,9 @@ static void walk(int fd, uint64_t depth) {
       if (length + strlen(entry->name) + 2 > sizeof path) { failed(ENAMETOOLONG); continue; }
       snprintf(path + length, sizeof path - length, "%s%s", length ? "/" : "", entry->name);
       int at = openat(fd, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-      if (at >= 0) look(at, fd, entry->name, depth - 1), close(at);
+      if (at >= 0) look(&at, fd, entry->name, depth - 1);
       else if (errno != ENOENT) failed(errno);
+      if (at >= 0) close(at);
       path[length] = 0;
     }
   }
@@ -183,9 +189,9 @@ static void answer(int root, const union arg *arg) {
   // Of a link or a node the attributes are left out here: its own name is only known to whoever asked.
   uint64_t all = flags;
   if (!S_ISDIR(is.st_mode) && !S_ISREG(is.st_mode)) flags &= ~(uint64_t)XATTRS;
-  look(at, -1, NULL, arg[F_WALK_DEPTH].n);
+  look(&at, -1, NULL, arg[F_WALK_DEPTH].n);
   flags = all;
-  close(at);
+  if (at >= 0) close(at);
   for (size_t i = 0; i < seen_room; i++) free(seen[i].path);
   free(seen);
   seen = NULL, seen_room = seen_count = 0;
