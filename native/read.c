@@ -34,11 +34,7 @@ static uint64_t flags, limit;
 static dev_t device;
 
 static const char *shown(void) { return *path ? path : "."; }
-static void failed(int error) {
-  record_start(FILE_FAILED);
-  text(shown()), number((uint64_t)error);
-  record_end();
-}
+static void failed(int error) { record_start(FILE_FAILED), text(shown()), number((uint64_t)error), record_end(); }
 
 /* ---- hard links: the path at which an inode was met first ---- */
 
@@ -113,9 +109,7 @@ static void attributes(int fd, int directory, const char *name) {
   for (char *at = names; length > 0 && at < names + length; at += strlen(at) + 1) {
     ssize_t n = fd >= 0 ? fgetxattr(fd, at, value, sizeof value) : lgetxattr(name, at, value, sizeof value);
     if (n < 0) continue;
-    record_start(FILE_XATTR);
-    text(at), bytes(value, (size_t)n);
-    record_end();
+    record_start(FILE_XATTR), text(at), bytes(value, (size_t)n), record_end();
   }
 }
 
@@ -131,9 +125,7 @@ static void look(int *held, int directory, const char *name, uint64_t depth) {
   if (!isDirectory && is.st_nlink > 1) {
     const char *first = met_before(&is);
     if (first) {
-      record_start(FILE_HARDLINK);
-      text(shown()), text(first);
-      record_end();
+      record_start(FILE_HARDLINK), text(shown()), text(first), record_end();
       return;
     }
   }
@@ -208,8 +200,7 @@ int read_files(int root) {
   while ((got = next_record(&record)) > 0) {
     if (record.op != FILE_WALK) return 1;
     answer(root, record.arg);
-    record_start(FILE_END);
-    record_end();
+    record_start(FILE_END), record_end();
     if (flush_records() < 0) return 1;
   }
   return got < 0;
