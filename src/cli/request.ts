@@ -94,6 +94,8 @@ export function requestOf(options: RunOptions, words: readonly string[], at: Sur
       attach: attached,
       signalProxy: options["sig-proxy"] ? undefined : false,
       annotations: filled(options.annotation),
+      blkioWeight: options["blkio-weight"] || undefined,
+      oomKillDisable: options["oom-kill-disable"] || undefined,
       oomScoreAdj: options["oom-score-adj"],
     }),
     ...security(options["security-opt"], at),

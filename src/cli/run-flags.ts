@@ -8,7 +8,7 @@
 import { bool, bytes, choice, insidePath, integer, list, map, parsed, seconds, text } from "./flags.ts"
 import { device, deviceRule } from "./values/devices.ts"
 import { fileName } from "./values/files.ts"
-import { cpuList, cpus, signal, ulimit } from "./values/limits.ts"
+import { blockWeight, cpuList, cpus, signal, ulimit } from "./values/limits.ts"
 import { mount, tmpfs, volume } from "./values/mounts.ts"
 import { addHost, containerName, detachKeys, environment, hostName, ipAddress, stream } from "./values/names.ts"
 import { networkName, published } from "./values/ports.ts"
@@ -93,6 +93,10 @@ export const RUN_FLAGS = {
   "volumes-from": list({ value: "CONTAINER[:ro]", about: "Mount what another container has mounted" }),
 
   // How much it gets.
+  "blkio-weight": parsed(
+    "NUMBER",
+    blockWeight,
+  )({ about: "Weight of its disk time against others, 10 to 1000; 0: as others" }),
   "cgroup-parent": text({ value: "PATH", about: "Cgroup below which the container's is made" }),
   "cpu-period": integer({
     min: 0,
@@ -113,6 +117,7 @@ export const RUN_FLAGS = {
   memory: bytes({ short: "m", min: 6 * MiB, about: "Memory it may use: 512m, 1.5g" }),
   "memory-reservation": bytes({ about: "Memory that is left to it when memory is short" }),
   "memory-swap": bytes({ unlimited: true, about: "Memory and swap together; -1: no limit on swap" }),
+  "oom-kill-disable": bool({ about: "Let it wait instead of killing when memory is out (cgroup v1 only)" }),
   "oom-score-adj": integer({ min: -1000, max: 1000, about: "How readily the kernel kills it when memory is out" }),
   "pids-limit": integer({ min: -1, about: "Number of processes it may have; 0 or -1: no limit" }),
   ulimit: list({ value: "NAME=SOFT[:HARD]", each: ulimit, about: "Limit of each process: nofile=1024:2048" }),
@@ -173,7 +178,6 @@ export const RUN_FLAGS = {
   quiet: bool({ short: "q", about: "Accepted: nothing is pulled, so nothing is said about it" }),
 
   // What Docker has and this engine has not.
-  "blkio-weight": text({ refuse: BLOCK_IO, harmless: ["0"], about: "Block I/O weight" }),
   "blkio-weight-device": text({ refuse: BLOCK_IO, about: "Block I/O weight of a device" }),
   "cpu-count": text({ refuse: WINDOWS, about: "CPU count" }),
   "cpu-percent": text({ refuse: WINDOWS, about: "CPU percent" }),
@@ -200,11 +204,6 @@ export const RUN_FLAGS = {
   "link-local-ip": text({ refuse: NETWORK, about: "Link-local address" }),
   "mac-address": text({ refuse: NETWORK, about: "MAC address" }),
   "memory-swappiness": text({ refuse: "cgroup v2 has no such setting", harmless: ["-1"], about: "Swappiness" }),
-  "oom-kill-disable": bool({
-    refuse: "cgroup v2 has no such switch",
-    harmless: ["false"],
-    about: "Disable the OOM killer",
-  }),
   platform: text({ refuse: IMAGES, about: "Platform of the image" }),
   "publish-all": bool({ short: "P", refuse: NETWORK, harmless: ["false"], about: "Publish all exposed ports" }),
   pull: text({ refuse: IMAGES, harmless: ["missing", "never"], about: "Pull the image first" }),

@@ -34,6 +34,10 @@ export interface Request {
   readonly memorySwapBytes?: number
   readonly memoryReservationBytes?: number
   readonly cpus?: number
+  /** 10 … 1000; others have 500 (v2: 100 of 10000, converted). */
+  readonly blkioWeight?: number
+  /** Cgroup v1 only. */
+  readonly oomKillDisable?: boolean
   readonly cpuShares?: number
   readonly cpuQuotaUs?: number
   readonly cpuPeriodUs?: number

@@ -23,6 +23,13 @@ check({ cpuQuotaUs: 20_000, cpuPeriodUs: 50_000 }, { cpu: { quota: 20_000, perio
 check({ cpuQuotaUs: -1 }, { cpu: { quota: -1 } })
 check({ cpuShares: 2 }, { cpu: { shares: 2 } })
 check({ cpusetCpus: "0-1,3", cpusetMems: "0" }, { cpu: { cpus: "0-1,3", mems: "0" } })
+check({ blkioWeight: 300 }, { blockIO: { weight: 300 } })
+check({ blkioWeight: 0 }, {})
+check({ oomKillDisable: true }, { memory: { disableOOMKiller: true } })
+check(
+  { memoryBytes: 6 * MiB, oomKillDisable: true },
+  { memory: { limit: 6 * MiB, swap: 12 * MiB, disableOOMKiller: true } },
+)
 check({ pidsLimit: 100 }, { pids: { limit: 100 } })
 check({ pidsLimit: -1 }, {})
 check(

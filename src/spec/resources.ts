@@ -27,6 +27,8 @@ const PERIOD_RANGE = [1_000, 1_000_000] as const
 const LEAST_QUOTA_US = 1_000
 /** Of cgroup v1's cpu.shares; v2's weight is computed from it. */
 const SHARES_RANGE = [2, 262_144] as const
+/** Docker's, from the time of CFQ; v2's weight is computed from it. */
+const WEIGHT_RANGE = [10, 1000] as const
 /** `rwm`: read, write, make the node. */
 const ACCESS = /^[rwm]{1,3}$/
 
@@ -61,13 +63,24 @@ function memory(request: Request): Resources["memory"] {
         "it counts memory and swap together",
       )
   }
-  if (!given(limit) && !given(reservation) && !given(swap)) return undefined
+  if (!given(limit) && !given(reservation) && !given(swap) && !request.oomKillDisable) return undefined
   return {
+    ...(request.oomKillDisable && { disableOOMKiller: true }),
     ...(given(limit) && { limit }),
     ...(given(reservation) && { reservation }),
     // Memory and swap together: as much swap as memory, where nothing is said.
     ...(given(swap) ? { swap } : given(limit) && { swap: Math.min(2 * limit, Number.MAX_SAFE_INTEGER) }),
   }
+}
+
+function blockIo({ blkioWeight: weight }: Request): Resources["blockIO"] {
+  if (!given(weight)) return undefined
+  if (!Number.isInteger(weight) || weight < WEIGHT_RANGE[0] || weight > WEIGHT_RANGE[1])
+    throw refuse(
+      "disk time",
+      `the weight ${weight} is not a whole number from ${WEIGHT_RANGE[0]} to ${WEIGHT_RANGE[1]}`,
+    )
+  return { weight }
 }
 
 /** The numbers of a list like `0-3,7`. @throws {EngineError} `INVALID_VALUE` */
@@ -164,11 +177,12 @@ export function deviceAccess(host: string, access: string): string {
  * @throws {EngineError} `INVALID_VALUE`, naming the limit.
  */
 export function resources(request: Request, host: Host, devices: readonly DeviceRule[]): Resources {
-  const limits = { memory: memory(request), cpu: cpu(request, host), pids: pids(request) }
+  const limits = { memory: memory(request), cpu: cpu(request, host), pids: pids(request), blockIO: blockIo(request) }
   return {
     devices: [...devices, ...(request.deviceRules ?? []).map(deviceRule)],
     ...(limits.memory && { memory: limits.memory }),
     ...(limits.cpu && { cpu: limits.cpu }),
     ...(limits.pids && { pids: limits.pids }),
+    ...(limits.blockIO && { blockIO: limits.blockIO }),
   }
 }

@@ -108,6 +108,8 @@ const FIELDS: Readonly<Record<string, Shape>> = {
   annotations: textMap,
   timeoutSeconds: whole(0, 2 ** 32),
   oomScoreAdj: whole(-1000, 1000),
+  blkioWeight: whole(0, 1000),
+  oomKillDisable: flag,
 }
 const REQUEST = record(FIELDS, ["args"])
 /** Fields with two kinds: a word, or a record or list. */

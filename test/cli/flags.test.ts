@@ -75,6 +75,12 @@ const rows: readonly (readonly [readonly string[], string, string | RegExp])[] =
   ],
   [["--cpuset-cpus", "0"], "nproc", "1\n"],
   [["--cpuset-mems", "0"], limit("cpuset.mems", "cpuset/cpuset.mems"), "0\n"],
+  ...(v2
+    ? []
+    : ([
+        [["--blkio-weight", "300"], "cat /sys/fs/cgroup/blkio/blkio.bfq.weight", "300\n"],
+        [["--oom-kill-disable"], "head -1 /sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 1\n"],
+      ] as const)),
   [["--pids-limit", "17"], limit("pids.max", "pids/pids.max"), "17\n"],
   [["--shm-size", "3m"], "df -k /dev/shm | tail -1 | awk '{print $2}'", "3072\n"],
   [["--ulimit", "nofile=333:444"], "ulimit -Sn; ulimit -Hn", "333\n444\n"],

@@ -84,6 +84,8 @@ check("-e HOME -e NOPE -e EMPTY", { env: ["HOME=/root", "EMPTY="] })
 check("-e Z=1 --env-file vars", { env: ["A=1", "B=2 ", "HOME=/root", 'Q=" x"', "Z=1"] })
 check("-l a -l b=c=d --label-file labels", { labels: { tier: "front", a: "", b: "c=d" } })
 check("--annotation a=b", { annotations: { a: "b" } })
+check("--blkio-weight 300 --oom-kill-disable", { blkioWeight: 300, oomKillDisable: true })
+check("--blkio-weight 0 --oom-kill-disable=false", {})
 
 // Mounts.
 const bind = (source: string, target: string, more: object = {}) => ({ kind: "bind", source, target, ...more }) as const

@@ -24,6 +24,14 @@ export function cpus(text: string): number {
   return count
 }
 
+/** `--blkio-weight`: 0 asks for nothing, as in Docker. */
+export function blockWeight(text: string): number {
+  const weight = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN
+  if (weight !== 0 && !(weight >= 10 && weight <= 1000))
+    throw new BadValue("not a weight", "write a number from 10 to 1000")
+  return weight
+}
+
 /** `0-3,7`: what cpuset.cpus and cpuset.mems take. */
 export function cpuList(text: string): string {
   const ranges = text.split(",").map((range) => /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range.trim()))
