@@ -69,7 +69,9 @@ async function logOf(options: object): Promise<void> {
 wrong('cannot make a container: there is no field "memorybytes"', () =>
   engine.run({ ...request("true"), ...{ memorybytes: 1 } }),
 )
-wrong("cannot make a container: rootfs is missing", () => engine.run({ ...request("true"), rootfs: any(undefined) }))
+wrong("cannot make a container: rootfs is missing, and image too", () =>
+  engine.run({ ...request("true"), rootfs: any(undefined) }),
+)
 wrong("cannot find a container: its name or id is not a text", () => engine.inspect(any(null)))
 wrong("cannot stop a container: graceMs is not a number", () => engine.stop("x", { graceMs: Number.NaN }))
 wrong("cannot stop a container: signal is not a text", () => engine.stop("x", { signal: any(9) }))
