@@ -16,9 +16,7 @@ const LATER: Readonly<Record<string, string>> = {
       .split(" ")
       .map((name) => [name, "it is not built yet"]),
   ),
-  ...Object.fromEntries(
-    "cp events pause stats top unpause update".split(" ").map((name) => [name, "it is not built yet"]),
-  ),
+  ...Object.fromEntries("events stats top update".split(" ").map((name) => [name, "it is not built yet"])),
   compose: "what several containers are together is not built yet",
   connect: "a container is on one network, from its beginning",
   disconnect: "a container is on one network, to its end",

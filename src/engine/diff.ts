@@ -12,6 +12,7 @@
  * Read on: files.ts; plan/view.ts. Linux Documentation/filesystems/overlayfs.rst.
  */
 
+import { existsSync } from "node:fs"
 import { EngineError } from "../base/errors.ts"
 import { planOf } from "../executor/do.ts"
 import { readFiles } from "../executor/files.ts"
@@ -34,6 +35,8 @@ export async function diff(world: World, container: string): Promise<readonly Ch
   const lower = viewLower(placement)
   if (rootfs.kind !== "overlay" || lower === undefined)
     throw new EngineError("UNSUPPORTED", `cannot compare ${name}: it was started on a directory of its own`)
+  // Made by the first start.
+  if (!existsSync(`${rootfs.writable}/upper`)) return []
   const upper = openDirectory(`${rootfs.writable}/upper`, "the container's changes")
 
   const deleted: string[] = []

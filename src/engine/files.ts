@@ -10,7 +10,7 @@
 import { EngineError } from "../base/errors.ts"
 import { planOf } from "../executor/do.ts"
 import { errnoWords } from "../executor/errno.ts"
-import { readBytes, readFiles, startApply } from "../executor/files.ts"
+import { readFiles } from "../executor/files.ts"
 import type { TarEntry } from "../formats/tar/entry.ts"
 import { tarEnd, tarHeader, tarPadding } from "../formats/tar/write.ts"
 import type { IdMapping } from "../model/oci.ts"
@@ -181,31 +181,4 @@ export async function statOf(executor: string, steps: readonly Step[], path: str
   for await (const op of readFiles(executor, planOf(steps), [{ op: "walk", path, flags, depth: 0, limit: 0 }]))
     return op
   throw new EngineError("EXECUTOR_FAILED", `cannot look at ${shown(path)}: the executor said nothing`)
-}
-
-/**
- * Copies all that is below a directory into another one, which is there: owners, modes, times, xattrs, links, holes, and the directory's own.
- * `from` and `to`: steps of phase host, each of which ends with one that gives its directory.
- * @param path in `from`; links of it are followed inside.
- */
-export async function copyTree(
-  executor: string,
-  from: readonly Step[],
-  path: string,
-  to: readonly Step[],
-): Promise<void> {
-  const walk = {
-    op: "walk",
-    path: bytesOf(path),
-    flags: WALK.follow | WALK.content | WALK.xattrs,
-    ...EVERYTHING,
-  } as const
-  const apply = startApply(executor, planOf(to))
-  try {
-    for await (const bytes of readBytes(executor, planOf(from), [walk])) await apply.write(bytes)
-    await apply.finish()
-  } catch (error) {
-    await apply.abandon()
-    throw error
-  }
 }

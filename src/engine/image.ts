@@ -8,11 +8,10 @@
 
 import { EngineError } from "../base/errors.ts"
 import { findImage, imageNotFound } from "../image/find.ts"
-import { HELLO, importHello } from "../image/hello.ts"
 import { readIndex } from "../image/layout.ts"
 import { readStack, type Stack } from "../image/stacks.ts"
 import type { Descriptor } from "../model/image.ts"
-import { canonical, parseReference } from "../model/reference.ts"
+import { canonical, HELLO, parseReference } from "../model/reference.ts"
 import type { Request } from "../model/request.ts"
 import type { ImageOf } from "../record/containers.ts"
 import { withImage } from "../spec/image.ts"
@@ -75,6 +74,8 @@ const notReady = (word: string): EngineError =>
 async function builtIn(world: World, word: string): Promise<Descriptor | undefined> {
   const { hello } = world
   if (hello === undefined || !isHello(word)) return undefined
+  // With all that makes a layer, which a start has no use for.
+  const { importHello } = await import("../image/hello.ts")
   return importHello(
     { ...world.store(), executor: world.executor() },
     hello,

@@ -12,12 +12,11 @@ import { readFileSync } from "node:fs"
 import type { TarEntry } from "../formats/tar/entry.ts"
 import { tarEnd, tarHeader, tarPadding } from "../formats/tar/write.ts"
 import type { Descriptor } from "../model/image.ts"
-import { HUB } from "../model/reference.ts"
+import { HELLO } from "../model/reference.ts"
 import { LAYER_TYPE, putBlob } from "./layout.ts"
 import { layerDirectory, placeLayer, type UnpackingStore } from "./place.ts"
 import { putImage } from "./stacks.ts"
 
-export const HELLO = `${HUB}/library/hello:latest`
 /** The same bytes give the same image, whenever it is made. */
 const CREATED = "2026-11-24T00:00:00Z"
 

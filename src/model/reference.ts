@@ -30,6 +30,7 @@ export interface Reference {
 }
 
 export const HUB = "docker.io"
+export const HELLO = `${HUB}/library/hello:latest`
 const HUB_NAMES = [HUB, "index.docker.io"]
 const LIBRARY = "library/"
 const LATEST = "latest"

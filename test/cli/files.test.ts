@@ -133,3 +133,9 @@ test("an archive that cannot be whole does not appear", () => {
     "cannot write /nowhere/x.tar: ENOENT",
   )
 })
+
+test("a container that never ran has changed nothing", () => {
+  machine.must("create", "--name", "fresh", "--rootfs", machine.rootfs, "sh")
+  expect(machine.run("diff", "fresh")).toMatchObject({ code: 0, stdout: "" })
+  machine.must("rm", "fresh")
+})

@@ -1,18 +1,17 @@
-/** `minicontainer inspect`: all that is known of containers and images, in Docker's words, as one JSON array. */
+/** `minicontainer inspect`: all that is known of containers, images, networks and volumes, in Docker's words, as one JSON array. */
 
 import { EngineError } from "../../base/errors.ts"
-import type { Engine, Inspected } from "../../engine/types.ts"
-import { command, each } from "../command.ts"
+import type { Engine } from "../../engine/types.ts"
+import { command } from "../command.ts"
 import { bool, choice, text } from "../flags.ts"
-import { printDocument } from "../print/format.ts"
-import { json } from "../print/json.ts"
+import { printInspected } from "../print/inspected.ts"
 
 /** A container, or an image of this name if there is no such container. */
-async function eitherOf(engine: Engine, name: string, type: "container" | undefined): Promise<Inspected> {
+async function eitherOf(engine: Engine, name: string): Promise<object> {
   try {
     return await engine.inspect(name)
   } catch (error) {
-    if (type !== undefined || !(error instanceof EngineError) || error.code !== "CONTAINER_NOT_FOUND") throw error
+    if (!(error instanceof EngineError) || error.code !== "CONTAINER_NOT_FOUND") throw error
     try {
       return await engine.inspectImage(name)
     } catch (other) {
@@ -22,8 +21,13 @@ async function eitherOf(engine: Engine, name: string, type: "container" | undefi
   }
 }
 
-/** Docker's own indentation. */
-const INDENT = 4
+/** By the word of `--type`. */
+const LOOKS: Readonly<Record<string, (engine: Engine, name: string) => Promise<object>>> = {
+  container: (engine, name) => engine.inspect(name),
+  image: (engine, name) => engine.inspectImage(name),
+  network: (engine, name) => engine.inspectNetwork(name),
+  volume: (engine, name) => engine.inspectVolume(name),
+}
 
 export const inspect = command({
   name: "inspect",
@@ -34,29 +38,11 @@ export const inspect = command({
     format: text({ short: "f", value: "TEMPLATE", blank: true, about: "json, or a Go template for each" }),
     size: bool({ short: "s", refuse: "sizes are not measured yet", harmless: ["false"], about: "Print sizes" }),
     type: choice({
-      of: ["container", "image"],
-      others: {
-        network: "networks are not built yet",
-        volume: "volumes are not built yet",
-      },
+      of: ["container", "image", "network", "volume"],
       about: "What the names are",
     }),
   },
   words: [1],
-  run: async ({ engine, io, words, options: { format, type } }) => {
-    const found: Inspected[] = []
-    try {
-      await each(
-        words,
-        (name) => (type === "image" ? engine.inspectImage(name) : eitherOf(engine, name, type)),
-        (_, document) => {
-          if (format === undefined) found.push(document)
-          else printDocument(io, format, document)
-        },
-      )
-    } finally {
-      // As Docker: what was found is printed, and an empty array if nothing was.
-      if (format === undefined) io.print(json(found, INDENT))
-    }
-  },
+  run: ({ engine, io, words, options: { format, type } }) =>
+    printInspected(io, words, format, (name) => (LOOKS[type ?? ""] ?? eitherOf)(engine, name)),
 })

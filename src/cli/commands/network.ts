@@ -1,13 +1,11 @@
 /** `minicontainer network …`: networks that are made, listed, looked at, removed. */
 
-import type { NetworkInspected } from "../../engine/types.ts"
 import { command, each } from "../command.ts"
 import { bool, map, text } from "../flags.ts"
-import { printDocument, printList } from "../print/format.ts"
-import { json } from "../print/json.ts"
+import { printList } from "../print/format.ts"
+import { printInspected } from "../print/inspected.ts"
 
 const LATER = "IPv6 networks are not built yet"
-const INDENT = 4
 const SHORT_ID = 12
 
 export const create = command({
@@ -97,19 +95,7 @@ export const inspect = command({
   options: { format: text({ short: "f", value: "TEMPLATE", blank: true, about: "json, or a Go template for each" }) },
   words: [1],
   run: async ({ engine, io, words, options: { format } }) => {
-    const found: NetworkInspected[] = []
-    try {
-      await each(
-        words,
-        (name) => engine.inspectNetwork(name),
-        (_, document) => {
-          if (format === undefined) found.push(document)
-          else printDocument(io, format, document)
-        },
-      )
-    } finally {
-      if (format === undefined) io.print(json(found, INDENT))
-    }
+    await printInspected(io, words, format, (name) => engine.inspectNetwork(name))
   },
 })
 

@@ -11,15 +11,12 @@ import { command, each } from "../command.ts"
 import { tell } from "../failure.ts"
 import { BadValue, bool, choice, keyValue, list, map, text } from "../flags.ts"
 import { didYouMean } from "../nearest.ts"
-import { type Item, printDocument, printList } from "../print/format.ts"
-import { json } from "../print/json.ts"
+import { type Item, printList } from "../print/format.ts"
+import { printInspected } from "../print/inspected.ts"
 import { confirmed, reclaimed } from "../print/prune.ts"
 
 const FILTERS = ["dangling", "driver", "label", "name"]
 const PRUNE_FILTERS = ["all", "label", "label!"]
-/** Docker's own indentation. */
-const INDENT = 4
-
 const HEADINGS = {
   Availability: "AVAILABILITY",
   Driver: "DRIVER",
@@ -121,20 +118,7 @@ export const inspect = command({
   options: { format: text({ short: "f", value: "TEMPLATE", blank: true, about: "json, or a Go template for each" }) },
   words: [1],
   run: async ({ engine, io, words, options: { format } }) => {
-    const found: VolumeInspected[] = []
-    try {
-      await each(
-        words,
-        (name) => engine.inspectVolume(name),
-        (_, document) => {
-          if (format === undefined) found.push(document)
-          else printDocument(io, format, document)
-        },
-      )
-    } finally {
-      // As Docker: what was found is printed, and an empty array if nothing was.
-      if (format === undefined) io.print(json(found, INDENT))
-    }
+    await printInspected(io, words, format, (name) => engine.inspectVolume(name))
   },
 })
 
